@@ -1,0 +1,45 @@
+package ir
+
+import "fmt"
+
+// ErrorKind says what is wrong, for those who handle errors by kind.
+type ErrorKind uint8
+
+// The kinds of an Error.
+const (
+	Malformed  ErrorKind = iota // the module's structure: text, arity, order of definitions
+	ShapeError                  // sizes or ranks
+	DTypeError                  // element types
+	AttrError                   // attributes
+	ValueError                  // contents of an operand, such as an index out of range
+	UnknownValue                // Arg has to be known at compile time and is not
+)
+
+var errorKinds = [...]string{"malformed", "shape", "dtype", "attribute", "value", "unknown value"}
+
+func (k ErrorKind) String() string { return errorKinds[k] }
+
+// Error is a broken constraint of an op or a module.
+type Error struct {
+	Kind   ErrorKind
+	Label  string // of the constraint, such as concat_c2: the same in docs/, in the verifier and in tests
+	Op     Kind
+	Loc    Loc
+	Msg    string
+	Remedy string // how to mend it, where that is known
+	Arg    *Value // of an UnknownValue
+}
+
+func (e *Error) Error() string {
+	s := e.Msg
+	if l := e.Loc.String(); l != "" {
+		s = l + ": " + s
+	}
+	if e.Label != "" {
+		s += fmt.Sprintf(" [%s]", e.Label)
+	}
+	if e.Remedy != "" {
+		s += "; " + e.Remedy
+	}
+	return s
+}

@@ -1,0 +1,201 @@
+package ir
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Relation is what a Fact states of its two sides.
+type Relation uint8
+
+// The relations.
+const (
+	EQ      Relation = iota // A = B
+	LE                      // A ≤ B
+	Divides                 // A divides B
+)
+
+var relations = [...]string{"eq", "le", "divides"}
+
+func (r Relation) String() string { return relations[r] }
+
+// Fact is something about sizes that inference relied on without a proof. Facts are checked when inputs are
+// bound; a violated one is a ShapeError at Loc.
+type Fact struct {
+	Rel  Relation
+	A, B Dim
+	Loc  LocID
+}
+
+// Facts are the facts that hold in a region and in the regions inside it. What a conditional body relies on
+// does not hold outside of it.
+type Facts struct {
+	List  []Fact
+	subst map[Dim]Dim // atom → what it equals, from EQ facts
+}
+
+// Holds reports whether the fact is true for the sizes in env, and whether env decides it at all.
+func (f Fact) Holds(env map[Dim]int64) (holds, known bool) {
+	a, okA := f.A.Eval(env)
+	b, okB := f.B.Eval(env)
+	if !okA || !okB {
+		return false, false
+	}
+	switch f.Rel {
+	case EQ:
+		return a == b, true
+	case LE:
+		return a <= b, true
+	}
+	return a != 0 && b%a == 0 || a == 0 && b == 0, true
+}
+
+// Reduce rewrites d by the equalities known in r and the regions around it.
+func (r *Region) Reduce(d Dim) Dim {
+	if d.IsConst() || d == Unknown {
+		return d
+	}
+	for range 16 { // substitutions chain; each is by an already reduced Dim, so this settles at once
+		e := d.Subst(r.equal)
+		if e == d {
+			break
+		}
+		d = e
+	}
+	return d
+}
+
+func (r *Region) equal(atom Dim) (Dim, bool) {
+	for s := r; s != nil; s = s.outer {
+		if d, ok := s.Facts.subst[atom]; ok {
+			return d, true
+		}
+	}
+	return Dim{}, false
+}
+
+// SameDim reports whether a = b follows from the normal form and the facts.
+func (r *Region) SameDim(a, b Dim) bool {
+	return a == b || r.Reduce(a) == r.Reduce(b)
+}
+
+// SameType is Type.Equal under the facts.
+func (r *Region) SameType(a, b Type) bool { return a.equal(b, r.SameDim) }
+
+// Assume records a fact and returns false where it cannot be true.
+func (r *Region) Assume(f Fact) bool {
+	a, b := r.Reduce(f.A), r.Reduce(f.B)
+	switch f.Rel {
+	case EQ:
+		diff := a.Sub(b)
+		if diff.Is(0) {
+			return true
+		}
+		if lo, hi := diff.Bounds(); lo > 0 || hi < 0 {
+			return false
+		}
+		r.Facts.List = append(r.Facts.List, f)
+		r.learn(diff)
+		return true
+	case LE:
+		if a.AtMost(b) {
+			return true
+		}
+		if b.Add(Size(1)).AtMost(a) {
+			return false
+		}
+		r.Facts.List = append(r.Facts.List, f)
+		r.learnLE(a, b)
+		return true
+	}
+	if _, ok := b.ExactDiv(a); ok {
+		return true
+	}
+	if na, ok := a.Value(); ok {
+		if nb, ok := b.Value(); ok {
+			return na != 0 && nb%na == 0
+		}
+	}
+	r.Facts.List = append(r.Facts.List, f)
+	return true
+}
+
+// learn solves diff = 0 for one of its atoms, where one occurs alone with coefficient ±1.
+func (r *Region) learn(diff Dim) {
+	var best candidate
+	for _, t := range diff.Terms() {
+		if len(t.Factors) != 1 || t.Coef != 1 && t.Coef != -1 || occursElsewhere(diff, t.Factors[0]) {
+			continue
+		}
+		atom := t.Factors[0]
+		c := candidate{atom, Size(-t.Coef).Mul(diff.Sub(Size(t.Coef).Mul(atom)))}
+		if best.atom.IsConst() || best.worse(c) {
+			best = c
+		}
+	}
+	if !best.atom.IsConst() {
+		r.equate(best.atom, best.is)
+	}
+}
+
+// candidate is an atom that could be eliminated, and what it is equal to.
+type candidate struct{ atom, is Dim }
+
+// worse reports whether d is the better elimination: one that keeps the knowledge that sizes are not negative
+// (s53 = s0 + s70, not s70 = s53 - s0), then of a function before a symbol, then of the symbol named later.
+func (c candidate) worse(d candidate) bool {
+	lc, _ := c.is.Bounds()
+	ld, _ := d.is.Bounds()
+	if (lc >= 0) != (ld >= 0) {
+		return ld >= 0
+	}
+	if fc, fd := c.atom.Op() != DimSym, d.atom.Op() != DimSym; fc != fd {
+		return fd
+	}
+	return compareNames(c.atom.String(), d.atom.String()) < 0
+}
+
+// learnLE notes that min(a, b) is a and max(a, b) is b.
+func (r *Region) learnLE(a, b Dim) {
+	if m := a.Min(b); m.Op() == DimMin {
+		r.equate(m, a)
+	}
+	if m := a.Max(b); m.Op() == DimMax {
+		r.equate(m, b)
+	}
+}
+
+func (r *Region) equate(atom, d Dim) {
+	if r.Facts.subst == nil {
+		r.Facts.subst = map[Dim]Dim{}
+	}
+	r.Facts.subst[atom] = d
+}
+
+// compareNames orders s9 before s10.
+func compareNames(a, b string) int {
+	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
+}
+
+func occursElsewhere(d, atom Dim) bool {
+	n := 0
+	for _, t := range d.Terms() {
+		for _, f := range t.Factors {
+			if f == atom || f.Op() != DimSym && mentions(f, atom) {
+				n++
+			}
+		}
+	}
+	return n > 1
+}
+
+func mentions(d, atom Dim) bool {
+	return slices.ContainsFunc(d.Args(), func(a Dim) bool {
+		found := false
+		a.Subst(func(x Dim) (Dim, bool) {
+			found = found || x == atom
+			return x, x == atom
+		})
+		return found
+	})
+}

@@ -1,0 +1,137 @@
+package ir
+
+import "slices"
+
+// indices checks the dtype of an index operand.
+func (c *Infer) indices(label string, i int) bool {
+	d := c.arg(i).DType()
+	return c.dtype(label, i, d == I64 || d == I32, "i64 or i32 indices")
+}
+
+// inferGather: takes slices along an axis; negative indices count from the end. gather_c1 indices, gather_c2 the
+// axis, gather_c3 known indices in range.
+func inferGather(c *Infer) {
+	x, idx, axis := c.arg(0), c.arg(1), c.op.Attrs.(*AxisAttrs).Axis
+	if !c.axis("gather_c2", axis, x.Rank()) || !c.indices("gather_c1", 1) {
+		return
+	}
+	if n, ok := x.Shape()[axis].Value(); ok {
+		for _, s := range idx.Sym {
+			if lo, hi := s.Bounds(); s != Unknown && (lo >= n || hi < -n) {
+				c.fail(ValueError, "gather_c3", "index %s into an axis of size %d", s, n)
+				return
+			}
+		}
+	}
+	shape := slices.Concat(x.Shape()[:axis], idx.Shape(), x.Shape()[axis+1:])
+	var sym []Dim
+	if x.Sym != nil && x.Rank() == 1 && idx.Sym != nil {
+		for _, s := range idx.Sym {
+			k, ok := s.Value()
+			if k < 0 {
+				k += int64(len(x.Sym))
+			}
+			if !ok || k < 0 || k >= int64(len(x.Sym)) {
+				sym = append(sym, Unknown)
+				continue
+			}
+			sym = append(sym, x.Sym[k])
+		}
+	}
+	c.result(TensorOf(x.DType(), shape...), sym)
+}
+
+// inferGatherElements: gather_elements_c1 indices, gather_elements_c2 the axis and equal ranks.
+func inferGatherElements(c *Infer) {
+	x, idx, axis := c.arg(0), c.arg(1), c.op.Attrs.(*AxisAttrs).Axis
+	if !c.axis("gather_elements_c2", axis, x.Rank()) || !c.indices("gather_elements_c1", 1) {
+		return
+	}
+	if x.Rank() != idx.Rank() {
+		c.fail(ShapeError, "gather_elements_c2", "ranks differ: %s", c.operands())
+		return
+	}
+	c.tensor(x.DType(), idx.Shape())
+}
+
+// inferGatherND: gather_nd_c1 i64 indices, gather_nd_c2 ranks and batch axes, gather_nd_c3 equal batch sizes.
+func inferGatherND(c *Infer) {
+	x, idx, b := c.arg(0), c.arg(1), int(c.op.Attrs.(*GatherNDAttrs).BatchDims)
+	if !c.indices("gather_nd_c1", 1) {
+		return
+	}
+	if idx.Rank() == 0 || x.Rank() == 0 || b < 0 || b >= min(x.Rank(), idx.Rank()) {
+		c.fail(ShapeError, "gather_nd_c2", "%d batch axes of %s", b, c.operands())
+		return
+	}
+	depth, ok := idx.Shape()[idx.Rank()-1].Value()
+	if !ok || int(depth) > x.Rank()-b {
+		c.fail(ShapeError, "gather_nd_c2", "index tuples of %s into %s", idx.Shape()[idx.Rank()-1], x.Type)
+		return
+	}
+	for i := range b {
+		c.same("gather_nd_c3", x.Shape()[i], idx.Shape()[i], "batch sizes")
+	}
+	c.tensor(x.DType(), slices.Concat(idx.Shape()[:idx.Rank()-1], x.Shape()[b+int(depth):]))
+}
+
+func (c *Infer) reduction(label string) bool {
+	r := c.op.Attrs.(*ScatterAttrs).Reduction
+	if !slices.Contains([]string{"none", "add", "mul", "max", "min"}, r) {
+		c.fail(AttrError, label, "reduction %q", r)
+		return false
+	}
+	return true
+}
+
+// inferScatterElements: x, indices, updates. scatter_elements_c1 indices, scatter_elements_c2 the axis and equal
+// ranks, scatter_elements_c3 updates shaped as indices, scatter_elements_c4 equal dtypes and a known reduction.
+func inferScatterElements(c *Infer) {
+	x, idx, upd, axis := c.arg(0), c.arg(1), c.arg(2), c.op.Attrs.(*ScatterAttrs).Axis
+	if !c.axis("scatter_elements_c2", axis, x.Rank()) || !c.indices("scatter_elements_c1", 1) || !c.reduction("scatter_elements_c4") {
+		return
+	}
+	if x.Rank() != idx.Rank() || idx.Rank() != upd.Rank() {
+		c.fail(ShapeError, "scatter_elements_c2", "ranks differ: %s", c.operands())
+		return
+	}
+	if x.DType() != upd.DType() {
+		c.fail(DTypeError, "scatter_elements_c4", "dtypes differ: %s", c.operands())
+		return
+	}
+	for i := range idx.Shape() {
+		c.same("scatter_elements_c3", idx.Shape()[i], upd.Shape()[i], "sizes of indices and updates")
+	}
+	c.tensor(x.DType(), x.Shape())
+}
+
+// inferScatterND: x, indices, updates. scatter_nd_c1 indices, scatter_nd_c2 ranks, scatter_nd_c3 the updates'
+// shape, scatter_nd_c4 equal dtypes and a known reduction.
+func inferScatterND(c *Infer) {
+	x, idx, upd := c.arg(0), c.arg(1), c.arg(2)
+	if !c.indices("scatter_nd_c1", 1) || !c.reduction("scatter_nd_c4") {
+		return
+	}
+	if idx.Rank() == 0 || x.Rank() == 0 {
+		c.fail(ShapeError, "scatter_nd_c2", "scatter_nd of %s", c.operands())
+		return
+	}
+	if x.DType() != upd.DType() {
+		c.fail(DTypeError, "scatter_nd_c4", "dtypes differ: %s", c.operands())
+		return
+	}
+	depth, ok := idx.Shape()[idx.Rank()-1].Value()
+	if !ok || int(depth) > x.Rank() {
+		c.fail(ShapeError, "scatter_nd_c2", "index tuples of %s into %s", idx.Shape()[idx.Rank()-1], x.Type)
+		return
+	}
+	want := slices.Concat(idx.Shape()[:idx.Rank()-1], x.Shape()[depth:])
+	if len(want) != upd.Rank() {
+		c.fail(ShapeError, "scatter_nd_c3", "updates %s, want %s", upd.Type, want)
+		return
+	}
+	for i := range want {
+		c.same("scatter_nd_c3", want[i], upd.Shape()[i], "sizes of updates")
+	}
+	c.tensor(x.DType(), x.Shape())
+}
