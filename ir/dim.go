@@ -490,12 +490,33 @@ func (a Dim) Max(b Dim) Dim {
 }
 
 // AtMost reports whether a ≤ b can be proved from the bounds of symbols.
-func (a Dim) AtMost(b Dim) bool {
+func (a Dim) AtMost(b Dim) bool { return atMost(a, b, 0) }
+
+// maxProof bounds how deep a proof looks into minima and maxima.
+const maxProof = 4
+
+func atMost(a, b Dim, depth int) bool {
 	if a == Unknown || b == Unknown {
 		return false
 	}
-	lo, _ := b.Sub(a).Bounds()
-	return lo >= 0
+	if lo, _ := b.Sub(a).Bounds(); lo >= 0 {
+		return true
+	}
+	if depth >= maxProof {
+		return false
+	}
+	some := func(args []Dim, f func(Dim) bool) bool { return slices.ContainsFunc(args, f) }
+	below := func(x Dim) bool { return atMost(x, b, depth+1) }
+	above := func(x Dim) bool { return atMost(a, x, depth+1) }
+	switch {
+	case a.Op() == DimMin && some(a.Args(), below), b.Op() == DimMax && some(b.Args(), above):
+		return true
+	case a.Op() == DimMax:
+		return below(a.Args()[0]) && below(a.Args()[1])
+	case b.Op() == DimMin:
+		return above(b.Args()[0]) && above(b.Args()[1])
+	}
+	return false
 }
 
 // Bounds are the least and greatest value that d can be proved to have.

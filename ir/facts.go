@@ -31,6 +31,7 @@ type Fact struct {
 // does not hold outside of it.
 type Facts struct {
 	List  []Fact
+	seen  map[Fact]bool
 	subst map[Dim]Dim // atom → what it equals, from EQ facts
 }
 
@@ -82,42 +83,58 @@ func (r *Region) SameDim(a, b Dim) bool {
 // SameType is Type.Equal under the facts.
 func (r *Region) SameType(a, b Type) bool { return a.equal(b, r.SameDim) }
 
-// Assume records a fact and returns false where it cannot be true.
-func (r *Region) Assume(f Fact) bool {
+// Implied reports whether f follows from what r knows, or its opposite does.
+func (r *Region) Implied(f Fact) (proved, refuted bool) {
+	for s := r; s != nil; s = s.outer {
+		if s.Facts.seen[f.key()] {
+			return true, false
+		}
+	}
 	a, b := r.Reduce(f.A), r.Reduce(f.B)
 	switch f.Rel {
 	case EQ:
 		diff := a.Sub(b)
-		if diff.Is(0) {
-			return true
-		}
-		if lo, hi := diff.Bounds(); lo > 0 || hi < 0 {
-			return false
-		}
-		r.Facts.List = append(r.Facts.List, f)
-		r.learn(diff)
-		return true
+		lo, hi := diff.Bounds()
+		return diff.Is(0), lo > 0 || hi < 0
 	case LE:
-		if a.AtMost(b) {
-			return true
-		}
-		if b.Add(Size(1)).AtMost(a) {
-			return false
-		}
-		r.Facts.List = append(r.Facts.List, f)
-		r.learnLE(a, b)
-		return true
+		return a.AtMost(b), b.Add(Size(1)).AtMost(a)
 	}
 	if _, ok := b.ExactDiv(a); ok {
-		return true
+		return true, false
 	}
-	if na, ok := a.Value(); ok {
-		if nb, ok := b.Value(); ok {
-			return na != 0 && nb%na == 0
-		}
+	na, okA := a.Value()
+	nb, okB := b.Value()
+	return false, okA && okB && (na == 0 || nb%na != 0)
+}
+
+// Assume records a fact where it is not implied, and returns false where it cannot be true.
+func (r *Region) Assume(f Fact) bool {
+	proved, refuted := r.Implied(f)
+	if !proved && !refuted {
+		r.AddFact(f)
 	}
+	return !refuted
+}
+
+// AddFact records a fact without asking whether it follows from others.
+func (r *Region) AddFact(f Fact) {
 	r.Facts.List = append(r.Facts.List, f)
-	return true
+	if r.Facts.seen == nil {
+		r.Facts.seen, r.Facts.subst = map[Fact]bool{}, map[Dim]Dim{}
+	}
+	r.Facts.seen[f.key()] = true
+	switch a, b := r.Reduce(f.A), r.Reduce(f.B); f.Rel {
+	case EQ:
+		r.learn(a.Sub(b))
+	case LE:
+		r.learnLE(a, b)
+	}
+}
+
+// key is f without its location.
+func (f Fact) key() Fact {
+	f.Loc = 0
+	return f
 }
 
 // learn solves diff = 0 for one of its atoms, where one occurs alone with coefficient ±1.
@@ -165,12 +182,7 @@ func (r *Region) learnLE(a, b Dim) {
 	}
 }
 
-func (r *Region) equate(atom, d Dim) {
-	if r.Facts.subst == nil {
-		r.Facts.subst = map[Dim]Dim{}
-	}
-	r.Facts.subst[atom] = d
-}
+func (r *Region) equate(atom, d Dim) { r.Facts.subst[atom] = d }
 
 // compareNames orders s9 before s10.
 func compareNames(a, b string) int {

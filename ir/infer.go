@@ -10,6 +10,7 @@ import (
 type Infer struct {
 	op      *Op
 	want    []Type // types that results already have; their dims name what is only known at run time
+	verify  bool   // no new facts: what op relies on must be recorded
 	results []Inferred
 	err     *Error
 }
@@ -23,9 +24,12 @@ type Inferred struct {
 // InferTypes computes the results of op. Sizes that only a run can tell take the dims of want where it has a
 // type for the result, and fresh symbols elsewhere. Facts that inference relies on are added to op.Region.
 func InferTypes(op *Op, want []Type) ([]Inferred, error) {
-	c := &Infer{op: op, want: want}
+	return (&Infer{op: op, want: want}).run()
+}
+
+func (c *Infer) run() ([]Inferred, error) {
 	if c.checkForm(); c.err == nil {
-		inferences[op.Kind](c)
+		inferences[c.op.Kind](c)
 	}
 	if c.err != nil {
 		return nil, c.err
@@ -134,9 +138,22 @@ func (c *Infer) same(label string, a, b Dim, what string) {
 	if a == Unknown || b == Unknown || c.err != nil {
 		return
 	}
-	if !c.region().Assume(Fact{EQ, a, b, c.op.Loc}) {
+	if !c.assume(EQ, a, b) {
 		c.fail(ShapeError, label, "%s differ: %s", what, c.operands())
 	}
+}
+
+// assume records what cannot be proved; it is false where that cannot be.
+func (c *Infer) assume(rel Relation, a, b Dim) bool {
+	f := Fact{rel, a, b, c.op.Loc}
+	if !c.verify {
+		return c.region().Assume(f)
+	}
+	proved, refuted := c.region().Implied(f)
+	if !proved && !refuted {
+		c.fail(ShapeError, "op_c6", "%s relies on the unrecorded fact %s %s, %s", c.op.Kind, rel, a, b)
+	}
+	return !refuted
 }
 
 // operands is the operand types as diagnostics show them: f32[8, 64] × f32[32, 8].

@@ -166,6 +166,7 @@ type Op struct {
 	Results []*Value
 	Regions []*Region
 	Region  *Region // that holds it
+	place   []int32 // of each operand slot in its value's use list
 }
 
 // Value is what an op or a region's parameter list defines.
@@ -193,19 +194,24 @@ func (v *Value) HasOneUse() bool { return len(v.uses) == 1 }
 
 // SetArg replaces operand i, keeping the use lists.
 func (o *Op) SetArg(i int, v *Value) {
-	if old := o.Args[i]; old != nil {
-		old.dropUse(o, i)
+	for len(o.place) < len(o.Args) {
+		o.place = append(o.place, -1)
+	}
+	if old := o.Args[i]; old != nil && o.place[i] >= 0 {
+		old.dropUse(o.place[i])
 	}
 	o.Args[i] = v
 	if v != nil {
+		o.place[i] = int32(len(v.uses))
 		v.uses = append(v.uses, Use{o, i})
 	}
 }
 
-func (v *Value) dropUse(o *Op, i int) {
-	k := slices.Index(v.uses, Use{o, i})
+func (v *Value) dropUse(at int32) {
 	last := len(v.uses) - 1
-	v.uses[k] = v.uses[last]
+	moved := v.uses[last]
+	v.uses[at] = moved
+	moved.Op.place[moved.Index] = at
 	v.uses = v.uses[:last]
 }
 
@@ -216,9 +222,24 @@ func (v *Value) ReplaceUses(w *Value) {
 	}
 	for _, u := range v.uses {
 		u.Op.Args[u.Index] = w
+		u.Op.place[u.Index] = int32(len(w.uses))
+		w.uses = append(w.uses, u)
 	}
-	w.uses = append(w.uses, v.uses...)
 	v.uses = nil
+}
+
+// DropArgs shortens the operands of o to the first n.
+func (o *Op) DropArgs(n int) {
+	for i := n; i < len(o.Args); i++ {
+		o.SetArg(i, nil)
+	}
+	o.Args, o.place = o.Args[:n], o.place[:min(n, len(o.place))]
+}
+
+// AddArg appends an operand.
+func (o *Op) AddArg(v *Value) {
+	o.Args = append(o.Args, nil)
+	o.SetArg(len(o.Args)-1, v)
 }
 
 // Detach drops the operands of o and of all ops in its regions, before it is removed from its region.

@@ -108,7 +108,7 @@ func (c *Infer) resolveReshape(shape Shape, rest Dim, unknown, infer int) {
 		}
 		shape[infer] = Size(0)
 	case infer >= 0:
-		if !r.Assume(Fact{Divides, rest, total, c.op.Loc}) {
+		if !c.assume(Divides, rest, total) {
 			shape[infer] = Size(-1)
 			c.fail(ShapeError, "reshape_c3", "cannot reshape %s to %s", c.arg(0).Type, shape)
 			return
@@ -118,7 +118,7 @@ func (c *Infer) resolveReshape(shape Shape, rest Dim, unknown, infer int) {
 		if q, ok := total.ExactDiv(rest); ok {
 			shape[slices.Index(shape, Unknown)] = q
 		}
-	case unknown == 0 && !r.Assume(Fact{EQ, total, rest, c.op.Loc}):
+	case unknown == 0 && !c.assume(EQ, total, rest):
 		c.fail(ShapeError, "reshape_c3", "cannot reshape %s to %s", c.arg(0).Type, shape)
 	}
 }

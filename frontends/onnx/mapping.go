@@ -1,0 +1,70 @@
+package onnx
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Mapping is a file in memory, read-only: writing to Data faults. It is shared by all that views
+// it and lives until its File is closed. A file that somebody cuts short while it is mapped
+// faults too (SIGBUS); replace model files by renaming over them.
+type Mapping struct {
+	Path string // as the user can open it
+	Data []byte
+
+	mapped bool // by mmap, rather than read or handed in
+}
+
+func (m *Mapping) unmap() error {
+	if !m.mapped {
+		return nil
+	}
+	data := m.Data
+	m.Data, m.mapped = nil, false
+	return unix.Munmap(data)
+}
+
+var (
+	errNotRegular = errors.New("not a regular file")
+	errDirectory  = errors.New("is a directory")
+)
+
+// openFlags keep a FIFO from blocking; what was opened is then looked at.
+const openFlags = os.O_RDONLY | unix.O_NONBLOCK | unix.O_CLOEXEC
+
+// mapFile maps f whole, and reads it where that cannot be done (an empty file, some network and
+// FUSE file systems). It does not close f.
+//
+// Errors: errDirectory, errNotRegular, those of the system.
+func mapFile(f *os.File, path string) (*Mapping, error) {
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if err := regular(st.Mode()); err != nil {
+		return nil, err
+	}
+	m := &Mapping{Path: path}
+	if size := st.Size(); size > 0 && size == int64(int(size)) {
+		m.Data, err = unix.Mmap(int(f.Fd()), 0, int(size), unix.PROT_READ, unix.MAP_PRIVATE)
+		if m.mapped = err == nil; m.mapped {
+			return m, nil
+		}
+	}
+	m.Data, err = io.ReadAll(f)
+	return m, err
+}
+
+func regular(mode fs.FileMode) error {
+	switch {
+	case mode.IsDir():
+		return errDirectory
+	case !mode.IsRegular():
+		return errNotRegular
+	}
+	return nil
+}

@@ -1,0 +1,148 @@
+package mlx
+
+// pyHead starts every emitted program.
+const pyHead = `
+import argparse, base64, ctypes, json, os, time
+
+if os.environ.get("EMILY_BLAS"):  # a BLAS to load before MLX, as the native runtime does
+    ctypes.CDLL(os.environ["EMILY_BLAS"], mode=ctypes.RTLD_GLOBAL)
+
+import numpy as np
+import mlx.core as mx
+
+_NP = {mx.bool_: np.bool_, mx.uint8: np.uint8, mx.uint16: np.uint16, mx.uint32: np.uint32, mx.uint64: np.uint64,
+       mx.int8: np.int8, mx.int16: np.int16, mx.int32: np.int32, mx.int64: np.int64, mx.float16: np.float16,
+       mx.bfloat16: np.uint16, mx.float32: np.float32, mx.float64: np.float64, mx.complex64: np.complex64}
+
+
+def _from_numpy(a, dtype):
+    if dtype == mx.float64:  # mx.array would make it float32
+        return mx.array(a, mx.float64)
+    a = mx.array(np.ascontiguousarray(a).reshape(a.shape))
+    return a.view(mx.bfloat16) if dtype == mx.bfloat16 else a
+
+
+def _to_numpy(a):
+    return np.array(a.view(mx.uint16) if a.dtype == mx.bfloat16 else a)
+
+
+def _mapped(path, offset, size, shape, dtype):
+    raw = np.memmap(path, np.uint8, "r", offset, (size,)) if size else np.zeros(0, np.uint8)
+    return _from_numpy(raw.view(_NP[dtype]).reshape(shape), dtype)
+
+
+def _bytes(text, shape, dtype):
+    return _from_numpy(np.frombuffer(base64.b64decode(text), _NP[dtype]).reshape(shape), dtype)
+`
+
+// pyTail ends every emitted program.
+const pyTail = `
+
+if __name__ == "__main__":
+    args = argparse.ArgumentParser()
+    args.add_argument("dir", help="holds input_0.npy, input_1.npy, ...; gets output_0.npy, ...")
+    args.add_argument("--bench", type=int, metavar="N", help="print seconds per run of N runs, as JSON")
+    args.add_argument("--device", choices=["cpu", "gpu"])
+    args = args.parse_args()
+    if args.device:
+        mx.set_default_device(getattr(mx, args.device))
+    inputs = {n: _from_numpy(np.load(os.path.join(args.dir, f"input_{i}.npy")), d) for i, (n, d) in enumerate(INPUTS)}
+    outputs = main(**inputs)
+    mx.eval(outputs)
+    for i, o in enumerate(outputs):
+        np.save(os.path.join(args.dir, f"output_{i}.npy"), _to_numpy(o))
+    if args.bench:
+        times = []
+        for _ in range(args.bench):
+            start = time.perf_counter()
+            mx.eval(main(**inputs))
+            times.append(time.perf_counter() - start)
+        times.sort()
+        print(json.dumps({"min": times[0], "p50": times[len(times) // 2], "p90": times[len(times) * 9 // 10]}))
+`
+
+// pyHelpers are what calls need beyond one expression; each mirrors a function of the shim.
+var pyHelpers = map[string]string{
+	"_nan_to_num": `
+def _nan_to_num(x, nan, posinf, neginf):
+    return mx.nan_to_num(x, nan, None if posinf != posinf else posinf, None if neginf != neginf else neginf)`,
+	"_arange": `
+def _arange(start, stop, step, dtype):
+    a = mx.arange(len(range(start, stop, step)), dtype=mx.int64)
+    if step != 1:
+        a = a * mx.array(step, mx.int64)
+    if start != 0:
+        a = a + mx.array(start, mx.int64)
+    return a.astype(dtype)`,
+	"_slices": `
+def _slices(start, stop, strides):
+    return tuple(slice(*s) for s in zip(start, stop, strides))`,
+	"_slice": `
+def _slice(x, start, stop, strides):
+    return x[_slices(start, stop, strides)] if start else x`,
+	"_slice_update": `
+def _slice_update(x, update, start, stop, strides):
+    x = mx.array(x)
+    x[_slices(start, stop, strides)] = update
+    return x`,
+	"_scatter": `
+def _scatter(x, updates, how, *indices):
+    if how == "set":
+        x = mx.array(x)
+        x[indices] = updates
+        return x
+    return getattr(x.at[indices], how)(updates)`,
+	"_rope": `
+def _rope(x, at, freqs, dims, traditional, base, scale, offset):
+    return mx.fast.rope(x, dims, traditional=traditional, base=base or None, scale=scale,
+                        offset=offset if at is None else at, freqs=freqs)`,
+	"_attention": `
+def _attention(q, k, v, mask, sinks, scale, mode):
+    return mx.fast.scaled_dot_product_attention(q, k, v, scale=scale, mask="causal" if mode == "causal" else mask, sinks=sinks)`,
+	"_conv_transpose": `
+def _conv_transpose(x, w, stride, padding, dilation, output_padding, groups):
+    n = x.ndim - 2
+    if n == 1:
+        return mx.conv_transpose1d(x, w, stride[0], padding[0], dilation[0], output_padding[0], groups)
+    f = mx.conv_transpose2d if n == 2 else mx.conv_transpose3d
+    return f(x, w, tuple(stride), tuple(padding), tuple(dilation), tuple(output_padding), groups)`,
+	"_read_ints": `
+def _read_ints(x):
+    return x.reshape(-1).tolist()`,
+	"_check": `
+def _check(relation, a, b, what):
+    if not {"eq": a == b, "le": a <= b, "divides": a != 0 and b % a == 0}[relation]:
+        raise ValueError(f"sizes {a} and {b} break the rule {relation}: {what}")`,
+	"_if": `
+def _if(cond, then, otherwise, n, rest):
+    return then(*rest[:n]) if cond.item() else otherwise(*rest[n:])`,
+	"_stacked": `
+def _stacked(rows, empties):
+    return [mx.stack(r) if r else e for r, e in zip(rows, empties)]`,
+	"_loop": `
+def _loop(trip, cond, body, carried, scans, rest):
+    state, empties, captures = rest[:carried], rest[carried:carried + scans], rest[carried + scans:]
+    trip = float("inf") if trip is None else trip.item()
+    cond = mx.array(True) if cond is None else cond
+    rows = [[] for _ in range(scans)]
+    i = 0
+    while i < trip and cond.item():
+        cond, *out = body(mx.array(i, mx.int64), cond, *state, *captures)
+        state = out[:carried]
+        for row, o in zip(rows, out[carried:]):
+            row.append(o)
+        mx.eval(cond, state, [row[-1] for row in rows])
+        i += 1
+    return state + _stacked(rows, empties)`,
+	"_scan": `
+def _scan(body, states, sequences, scans, rest):
+    state, seqs, rest = rest[:states], rest[states:states + sequences], rest[states + sequences:]
+    rows = [[] for _ in range(scans)]
+    for i in range(seqs[0].shape[0]):
+        out = body(*state, *[s[i] for s in seqs], *rest[scans:])
+        state = out[:states]
+        for row, o in zip(rows, out[states:]):
+            row.append(o)
+        mx.eval(state, [row[-1] for row in rows])
+    return state + _stacked(rows, rest[:scans])`,
+}

@@ -1,0 +1,465 @@
+// The shim: a C ABI over MLX's C++ API that runs Plans. Exceptions never cross it: every entry that can fail
+// reports a message. One call runs a whole plan. See plan.h for the data and control.h for control flow.
+#include "control.h"
+#include "ops_nn.h"
+#include "ops_shape.h"
+
+namespace emily {
+
+constexpr uint64_t formatVersion = 1;
+
+// dtypes by the codes of lower/mlx/encode.go.
+static const mx::Dtype dtypes[] = {mx::bool_, mx::uint8,  mx::uint16,  mx::uint32,   mx::uint64,  mx::int8,    mx::int16,
+                                   mx::int32, mx::int64,  mx::float16, mx::bfloat16, mx::float32, mx::float64, mx::complex64};
+
+static int dtypeCode(mx::Dtype d) {
+  for (int i = 0; i < static_cast<int>(std::size(dtypes)); i++)
+    if (dtypes[i] == d) return i;
+  return -1;
+}
+
+static const std::unordered_map<std::string_view, Fn>& table() {
+  static const auto* m = [] {
+    auto* t = new std::unordered_map<std::string_view, Fn>;
+    auto add = [t](const Row* rows, size_t n) {
+      for (size_t i = 0; i < n; i++) t->emplace(rows[i].name, rows[i].fn);
+    };
+    add(mathRows, std::size(mathRows));
+    add(shapeRows, std::size(shapeRows));
+    add(nnRows, std::size(nnRows));
+    add(controlRows, std::size(controlRows));
+    return t;
+  }();
+  return *m;
+}
+
+// Reader decodes the byte form; every read is bounds-checked.
+struct Reader {
+  const uint8_t *p, *end;
+
+  uint8_t byte() {
+    if (p == end) throw std::runtime_error("plan bytes end early");
+    return *p++;
+  }
+  uint64_t uint() {
+    uint64_t v = 0;
+    for (int shift = 0; shift < 64; shift += 7) {
+      uint8_t b = byte();
+      v |= static_cast<uint64_t>(b & 0x7f) << shift;
+      if (b < 0x80) return v;
+    }
+    throw std::runtime_error("plan bytes: number too long");
+  }
+  int64_t sint() {
+    uint64_t u = uint();
+    return static_cast<int64_t>(u >> 1) ^ -static_cast<int64_t>(u & 1);
+  }
+  // count reads the length of a list of elements of at least one byte each.
+  size_t count() {
+    uint64_t n = uint();
+    if (n > static_cast<uint64_t>(end - p)) throw std::runtime_error("plan bytes: list too long");
+    return n;
+  }
+  std::string_view str() {
+    size_t n = count();
+    std::string_view s(reinterpret_cast<const char*>(p), n);
+    p += n;
+    return s;
+  }
+  double f64() {
+    uint64_t u = 0;
+    for (int i = 0; i < 8; i++) u |= static_cast<uint64_t>(byte()) << (8 * i);
+    double d;
+    std::memcpy(&d, &u, 8);
+    return d;
+  }
+  mx::Dtype dtype() {
+    uint8_t c = byte();
+    if (c >= std::size(dtypes)) throw std::runtime_error("plan bytes: dtype " + std::to_string(c));
+    return dtypes[c];
+  }
+  std::vector<int32_t> regs() {
+    std::vector<int32_t> v(count());
+    for (auto& r : v) r = static_cast<int32_t>(uint()) - 1;
+    return v;
+  }
+  Int integer() {
+    if (byte()) return {true, static_cast<int64_t>(uint())};
+    return {false, sint()};
+  }
+};
+
+// The kinds of parameters, as in lower/mlx/calls.go.
+enum Kind : uint8_t { KInt, KInts, KFloat, KDType, KBool, KString, KProgram, KSymbols };
+
+static Param readParam(Reader& r) {
+  Param p;
+  switch (r.byte()) {
+    case KInt: p.ints.push_back(r.integer()); break;
+    case KInts:
+    case KSymbols:
+      p.ints.resize(r.count());
+      for (auto& i : p.ints) i = r.integer();
+      break;
+    case KFloat: p.f = r.f64(); break;
+    case KDType: p.dtype = r.dtype(); break;
+    case KBool: p.b = r.byte() != 0; break;
+    case KString: p.s = r.str(); break;
+    case KProgram: p.ints.push_back({false, static_cast<int64_t>(r.uint())}); break;
+    default: throw std::runtime_error("plan bytes: unknown parameter kind");
+  }
+  return p;
+}
+
+static void checkParam(const Plan& plan, const Param& p) {
+  for (auto& i : p.ints)
+    if (i.expr && (i.v < 0 || i.v >= static_cast<int64_t>(plan.exprs.size()))) throw std::runtime_error("plan bytes: bad expression");
+}
+
+static void checkRegs(const std::vector<int32_t>& v, int32_t regs) {
+  for (auto r : v)
+    if (r < -1 || r >= regs) throw std::runtime_error("plan bytes: bad register");
+}
+
+static Program readProgram(Reader& r, const Plan& plan, const std::vector<std::pair<std::string_view, Fn>>& fns) {
+  Program g;
+  g.regs = static_cast<int32_t>(r.uint());
+  g.params = r.regs();
+  g.results = r.regs();
+  checkRegs(g.params, g.regs);
+  checkRegs(g.results, g.regs);
+  g.calls.resize(r.count());
+  for (auto& k : g.calls) {
+    auto& [name, fn] = fns.at(r.uint());
+    if (!fn) throw std::runtime_error("this build of the shim has no call " + std::string(name) + " (MLX " + mx::version() + ")");
+    k.fn = fn;
+    k.in = r.regs();
+    k.out = r.regs();
+    k.free = r.regs();
+    k.params.resize(r.count());
+    for (auto& p : k.params) checkParam(plan, p = readParam(r));
+    checkRegs(k.in, g.regs);
+    checkRegs(k.out, g.regs);
+    checkRegs(k.free, g.regs);
+  }
+  return g;
+}
+
+static void readExprs(Reader& r, Plan& plan) {
+  plan.symbols = static_cast<int64_t>(r.count());
+  for (int64_t i = 0; i < plan.symbols; i++) r.str();
+  plan.exprs.resize(r.count());
+  for (size_t i = 0; i < plan.exprs.size(); i++) {
+    auto& e = plan.exprs[i];
+    uint8_t op = r.byte();
+    if (op > Expr::Max) throw std::runtime_error("plan bytes: bad expression");
+    e.op = static_cast<Expr::Op>(op);
+    if (op == Expr::Const) {
+      e.a = r.sint();
+      continue;
+    }
+    e.a = static_cast<int64_t>(r.uint());
+    if (op == Expr::Sym) {
+      if (e.a >= plan.symbols) throw std::runtime_error("plan bytes: bad symbol");
+      continue;
+    }
+    e.b = static_cast<int64_t>(r.uint());
+    if (e.a >= static_cast<int64_t>(i) || e.b >= static_cast<int64_t>(i)) throw std::runtime_error("plan bytes: expression refers forwards");
+  }
+}
+
+// alienOK reports whether a Buffer can point at memory that MLX did not allocate: so on the CPU allocator, whose
+// Buffers lie one size_t before their data and which never reads that header of a buffer with its own deleter.
+static bool alienOK() {
+  static const bool ok = [] {
+    if (mx::is_available(mx::Device(mx::Device::gpu))) return false;
+    auto b = mx::allocator::allocator().malloc(64);
+    bool header = b.raw_ptr() == static_cast<char*>(b.ptr()) + sizeof(size_t) && *static_cast<size_t*>(b.ptr()) == 64;
+    mx::allocator::allocator().free(b);
+    return header;
+  }();
+  return ok;
+}
+
+// borrow makes an array over a Buffer that MLX shall not free. Its constructor changed in MLX 0.32.
+template <class A = array>
+A borrow(char* buffer, Shape shape, mx::Dtype dtype) {
+  mx::allocator::Buffer b(buffer);
+  auto keep = [](mx::allocator::Buffer) {};
+  if constexpr (std::is_constructible_v<A, mx::allocator::Buffer, Shape, mx::Dtype, decltype(keep)>)
+    return A(b, std::move(shape), dtype, keep);
+  else
+    return A(typename A::Data(b, keep), std::move(shape), dtype);
+}
+
+// wrap makes an array over the caller's memory, which must stay valid and unchanged as long as the array lives.
+// No copy is made on a CPU-only MLX where the memory is aligned to its elements, nor on Metal where it is
+// aligned to pages; all else is copied (CUDA reads only memory of its own, and unaligned vector loads fault).
+static array wrap(const void* data, Shape shape, mx::Dtype dtype) {
+  auto p = const_cast<void*>(data);
+  size_t n = mx::size_of(dtype);
+  for (auto d : shape) n *= d;
+  if (n == 0) return mx::zeros(shape, dtype, mx::Device(mx::Device::cpu));
+  bool aligned = reinterpret_cast<uintptr_t>(p) % mx::size_of(dtype) == 0;
+  if (aligned && alienOK()) return borrow(static_cast<char*>(p) - sizeof(size_t), std::move(shape), dtype);
+  return array(p, std::move(shape), dtype, [](void*) {});
+}
+
+static Plan* readPlan(const uint8_t* bytes, size_t n, const void* const* data, size_t ndata) {
+  Reader r{bytes, bytes + n};
+  for (char c : std::string_view("EMLP"))
+    if (r.byte() != static_cast<uint8_t>(c)) throw std::runtime_error("not a plan");
+  if (r.uint() != formatVersion) throw std::runtime_error("plan of another version: compile the model again");
+  auto plan = std::make_unique<Plan>();
+  std::vector<std::pair<std::string_view, Fn>> fns(r.count());
+  for (auto& [name, fn] : fns) {
+    name = r.str();
+    auto it = table().find(name);
+    fn = it == table().end() ? nullptr : it->second;
+  }
+  readExprs(r, *plan);
+  size_t nc = r.count();
+  if (nc != ndata) throw std::runtime_error("plan has " + std::to_string(nc) + " constants, got " + std::to_string(ndata));
+  for (size_t i = 0; i < nc; i++) {
+    auto dtype = r.dtype();
+    Shape shape(r.count(), 0);
+    for (auto& d : shape) d = Ctx::narrow(static_cast<int64_t>(r.uint()));
+    plan->consts.push_back(wrap(data[i], shape, dtype));
+  }
+  plan->inputs.resize(r.count(), mx::bool_);
+  for (auto& d : plan->inputs) d = r.dtype();
+  plan->main = static_cast<int32_t>(r.uint());
+  plan->setup = static_cast<int32_t>(r.uint()) - 1;
+  size_t np = r.count();
+  for (size_t i = 0; i < np; i++) plan->programs.push_back(readProgram(r, *plan, fns));
+  if (plan->main >= static_cast<int32_t>(np) || plan->setup >= static_cast<int32_t>(np)) throw std::runtime_error("plan bytes: bad program");
+  return plan.release();
+}
+
+std::vector<array> run(Ctx& c, int32_t program, std::vector<array> args) {
+  auto& g = c.plan.programs.at(program);
+  if (args.size() != g.params.size())
+    throw std::logic_error("program takes " + std::to_string(g.params.size()) + " operands, got " + std::to_string(args.size()));
+  Frame frame(g.regs), *outer = c.frame;
+  c.frame = &frame;
+  for (size_t i = 0; i < args.size(); i++)
+    if (g.params[i] >= 0) frame[g.params[i]] = std::move(args[i]);
+  args.clear();
+  for (size_t i = 0; i < g.calls.size(); i++) {
+    auto& k = g.calls[i];
+    try {
+      c.checkCancel();
+      k.fn(c, k);
+    } catch (...) {
+      if (c.where.program < 0) c.where = {program, static_cast<int32_t>(i)};
+      c.frame = outer;
+      throw;
+    }
+    for (auto r : k.free) frame[r].reset();
+  }
+  std::vector<array> out;
+  out.reserve(g.results.size());
+  for (auto r : g.results) out.push_back(c.reg(r));
+  c.frame = outer;
+  return out;
+}
+
+}  // namespace emily
+
+using namespace emily;
+
+// The structures of the ABI; runtime/native.go has the same.
+extern "C" {
+
+struct EmilyTensor {
+  void* data;
+  int64_t* dims;
+  int32_t ndim;
+  int32_t dtype;
+};
+
+enum EmilyStatus : int32_t { EmilyOK, EmilyError, EmilyCancelled };
+
+struct EmilyResult {
+  EmilyTensor* tensors;
+  char* error;
+  int32_t count;
+  int32_t status;
+  int32_t program, call;  // of the call that failed, -1 where it is not known
+};
+}
+
+namespace {
+
+struct Result : EmilyResult {
+  std::vector<array> arrays;
+  std::vector<EmilyTensor> descs;
+  std::vector<std::vector<int64_t>> dims;
+  std::string message;
+};
+
+struct Worker {
+  mx::Stream stream;
+  explicit Worker(mx::Device d) : stream(mx::new_stream(d)) {
+#if MLX_VERSION_NUMERIC >= 31002
+    mx::set_default_stream(stream);  // of this thread only, from this version on
+#endif
+  }
+};
+
+void fail(Result* r, EmilyStatus status, const char* what, Where w) {
+  r->status = status;
+  r->message = what;
+  r->error = r->message.data();
+  r->program = w.program;
+  r->call = w.call;
+}
+
+// guard runs f and turns what it throws into the result's error.
+template <class F>
+void guard(Result* r, const Where& where, F f) {
+  try {
+    f();
+  } catch (const Cancelled& e) {
+    fail(r, EmilyCancelled, e.what(), where);
+  } catch (const std::exception& e) {
+    fail(r, EmilyError, e.what(), where);
+  } catch (...) {
+    fail(r, EmilyError, "unknown exception", where);
+  }
+}
+
+// rows evaluates the arrays and makes those row-contiguous that are not.
+void rows(std::vector<array>& v, mx::Stream s) {
+  mx::eval(v);
+  std::vector<array> again;
+  for (auto& a : v)
+    if (!a.flags().row_contiguous) again.push_back(a = mx::contiguous(a, false, s));
+  if (!again.empty()) mx::eval(again);
+}
+
+void describe(Result* r) {
+  for (auto& a : r->arrays) {
+    r->dims.emplace_back(a.shape().begin(), a.shape().end());
+    r->descs.push_back({a.size() ? a.data<void>() : nullptr, nullptr, static_cast<int32_t>(a.ndim()), dtypeCode(a.dtype())});
+  }
+  for (size_t i = 0; i < r->descs.size(); i++) r->descs[i].dims = r->dims[i].data();
+  r->tensors = r->descs.data();
+  r->count = static_cast<int32_t>(r->descs.size());
+}
+
+void setChars(char** err, const char* what) {
+  if (err) *err = strdup(what);
+}
+
+std::vector<array> wrapInputs(const Plan& plan, const EmilyTensor* in, size_t n) {
+  if (n != plan.inputs.size()) throw std::invalid_argument("wrong number of inputs");
+  std::vector<array> args;
+  args.reserve(n + plan.prepared.size());
+  for (size_t i = 0; i < n; i++) {
+    Shape shape;
+    for (int32_t d = 0; d < in[i].ndim; d++) shape.push_back(Ctx::narrow(in[i].dims[d]));
+    args.push_back(wrap(in[i].data, std::move(shape), plan.inputs[i]));
+  }
+  return args;
+}
+
+}  // namespace
+
+#define EMILY_API extern "C" __attribute__((visibility("default")))
+
+EMILY_API int32_t emily_abi() { return 1; }
+EMILY_API const char* emily_version() { return mx::version(); }
+
+EMILY_API int32_t emily_gpu_available() {
+  try {
+    return mx::is_available(mx::Device(mx::Device::gpu));
+  } catch (...) {
+    return 0;
+  }
+}
+
+// emily_has_call reports whether the table has a call of that name.
+EMILY_API int32_t emily_has_call(const char* name) { return table().count(name) != 0; }
+
+// emily_worker_new makes a stream for the calling thread, which is the one that runs on it.
+EMILY_API void* emily_worker_new(int32_t gpu, char** err) {
+  try {
+    return new Worker(mx::Device(gpu ? mx::Device::gpu : mx::Device::cpu));
+  } catch (const std::exception& e) {
+    setChars(err, e.what());
+  } catch (...) {
+    setChars(err, "unknown exception");
+  }
+  return nullptr;
+}
+
+// emily_plan_new decodes a plan and runs its setup program on the worker. The constants' memory must outlive the plan.
+EMILY_API void* emily_plan_new(void* worker, const uint8_t* bytes, int64_t n, const void* const* data, int64_t ndata, EmilyResult** out) {
+  auto r = new Result();
+  *out = r;
+  std::unique_ptr<Plan> plan;
+  Where where;
+  guard(r, where, [&] {
+    plan.reset(readPlan(bytes, n, data, ndata));
+    if (plan->setup < 0) return;
+    Ctx c(*plan, static_cast<Worker*>(worker)->stream, std::vector<int64_t>(plan->symbols), nullptr);
+    try {
+      plan->prepared = run(c, plan->setup, {});
+      mx::eval(plan->prepared);
+    } catch (...) {
+      where = c.where;
+      throw;
+    }
+  });
+  return r->status == EmilyOK ? plan.release() : nullptr;
+}
+
+EMILY_API void emily_plan_free(void* plan) { delete static_cast<Plan*>(plan); }
+
+// emily_run runs the plan: nsyms symbol values in the plan's order, then inputs; *cancel is polled.
+EMILY_API EmilyResult* emily_run(void* worker, void* planp, const EmilyTensor* in, int64_t nin, const int64_t* syms, const int32_t* cancel) {
+  auto r = new Result();
+  auto& plan = *static_cast<Plan*>(planp);
+  auto stream = static_cast<Worker*>(worker)->stream;
+  Ctx c(plan, stream, std::vector<int64_t>(syms, syms + plan.symbols), reinterpret_cast<const std::atomic<int32_t>*>(cancel));
+  guard(r, c.where, [&] {
+    auto args = wrapInputs(plan, in, nin);
+    std::vector<array> held = args;  // keeps MLX from reusing the caller's memory for results
+    args.insert(args.end(), plan.prepared.begin(), plan.prepared.end());
+    r->arrays = run(c, plan.main, std::move(args));
+    c.checkCancel();
+    rows(r->arrays, stream);
+    describe(r);
+  });
+  return r;
+}
+
+EMILY_API void emily_result_free(EmilyResult* r) { delete static_cast<Result*>(r); }
+
+// emily_memory fills active, peak and cached bytes of MLX's allocator.
+EMILY_API void emily_memory(int64_t* out) {
+  try {
+    out[0] = static_cast<int64_t>(mx::get_active_memory());
+    out[1] = static_cast<int64_t>(mx::get_peak_memory());
+    out[2] = static_cast<int64_t>(mx::get_cache_memory());
+  } catch (...) {
+  }
+}
+
+EMILY_API void emily_memory_reset() {
+  try {
+    mx::reset_peak_memory();
+    mx::clear_cache();
+  } catch (...) {
+  }
+}
+
+EMILY_API void emily_cache_limit(int64_t bytes) {
+  try {
+    mx::set_cache_limit(static_cast<size_t>(bytes));
+  } catch (...) {
+  }
+}
+
+EMILY_API void emily_string_free(char* s) { free(s); }

@@ -1,0 +1,176 @@
+// The native form of a Plan: decoded once, then run many times. The byte form is described in
+// lower/mlx/encode.go; calls are matched by name against the rows of ops_*.h and control.h.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "mlx/mlx.h"
+#include "mlx/version.h"
+
+namespace emily {
+
+namespace mx = mlx::core;
+using mx::array;
+using mx::Shape;
+
+// Int is a constant or the index of an expression.
+struct Int {
+  bool expr;
+  int64_t v;
+};
+
+struct Expr {
+  enum Op : uint8_t { Const, Sym, Add, Mul, FloorDiv, Mod, Min, Max } op;
+  int64_t a, b;
+};
+
+struct Param {
+  std::vector<Int> ints;  // int, ints, symbols and program parameters
+  double f = 0;
+  bool b = false;
+  mx::Dtype dtype = mx::float32;
+  std::string s;
+};
+
+struct Ctx;
+struct Call;
+using Fn = void (*)(Ctx&, const Call&);
+
+struct Row {
+  const char* name;
+  Fn fn;
+};
+
+struct Call {
+  Fn fn;
+  std::vector<int32_t> in, out, free;
+  std::vector<Param> params;
+};
+
+struct Program {
+  int32_t regs;
+  std::vector<int32_t> params, results;
+  std::vector<Call> calls;
+};
+
+struct Plan {
+  std::vector<Expr> exprs;
+  std::vector<array> consts;
+  std::vector<mx::Dtype> inputs;
+  std::vector<Program> programs;
+  int32_t main = 0, setup = -1;
+  int64_t symbols = 0;
+  std::vector<array> prepared;  // results of the setup program, parameters of main after the inputs
+};
+
+// Where is the innermost call that failed.
+struct Where {
+  int32_t program = -1, call = -1;
+};
+
+struct Cancelled : std::runtime_error {
+  Cancelled() : std::runtime_error("cancelled") {}
+};
+
+using Frame = std::vector<std::optional<array>>;
+
+// Ctx is one run: the bound symbols and the registers of the innermost program.
+struct Ctx {
+  const Plan& plan;
+  mx::Stream s;
+  std::vector<int64_t> symbols;
+  const std::atomic<int32_t>* cancel;  // may be null
+  Frame* frame = nullptr;
+  Where where;
+
+  Ctx(const Plan& plan, mx::Stream s, std::vector<int64_t> symbols, const std::atomic<int32_t>* cancel)
+      : plan(plan), s(s), symbols(std::move(symbols)), cancel(cancel) {}
+
+  const array& in(const Call& k, size_t i) const {
+    if (i >= k.in.size() || k.in[i] < 0) throw std::invalid_argument("operand " + std::to_string(i) + " is absent");
+    return reg(k.in[i]);
+  }
+  const array& reg(int32_t r) const {
+    auto& v = (*frame)[r];
+    if (!v) throw std::logic_error("register %" + std::to_string(r) + " is read before it is set");
+    return *v;
+  }
+  std::optional<array> opt(const Call& k, size_t i) const {
+    if (i >= k.in.size() || k.in[i] < 0) return std::nullopt;
+    return reg(k.in[i]);
+  }
+  // rest are the operands from i on.
+  std::vector<array> rest(const Call& k, size_t i) const {
+    std::vector<array> v;
+    for (; i < k.in.size(); i++) v.push_back(in(k, i));
+    return v;
+  }
+  void out(const Call& k, array a) { (*frame)[k.out[0]] = std::move(a); }
+  void outs(const Call& k, std::vector<array> v) {
+    if (v.size() != k.out.size())
+      throw std::runtime_error("call gave " + std::to_string(v.size()) + " results, plan has " + std::to_string(k.out.size()));
+    for (size_t i = 0; i < v.size(); i++) (*frame)[k.out[i]] = std::move(v[i]);
+  }
+
+  int64_t eval(const Int& i) const { return i.expr ? evalExpr(i.v) : i.v; }
+  int64_t evalExpr(int64_t i) const;
+  int64_t i64(const Call& k, size_t p) const { return eval(k.params[p].ints[0]); }
+  int i32(const Call& k, size_t p) const { return narrow(i64(k, p)); }
+  static int narrow(int64_t v) {
+    if (v != static_cast<int32_t>(v)) throw std::out_of_range("size " + std::to_string(v) + " exceeds 32 bits");
+    return static_cast<int>(v);
+  }
+  std::vector<int> ints(const Call& k, size_t p) const {
+    std::vector<int> v;
+    v.reserve(k.params[p].ints.size());
+    for (auto& i : k.params[p].ints) v.push_back(narrow(eval(i)));
+    return v;
+  }
+  Shape shape(const Call& k, size_t p) const {
+    auto v = ints(k, p);
+    return Shape(v.begin(), v.end());
+  }
+  void checkCancel() const {
+    if (cancel && cancel->load(std::memory_order_relaxed)) throw Cancelled();
+  }
+};
+
+// run runs a program and returns its results, not yet evaluated.
+std::vector<array> run(Ctx& c, int32_t program, std::vector<array> args);
+
+inline int64_t floorDiv(int64_t a, int64_t b) {
+  if (b == 0) throw std::domain_error("size divided by zero");
+  if (b == -1) return static_cast<int64_t>(0 - static_cast<uint64_t>(a));
+  int64_t q = a / b;
+  return (a % b != 0 && (a < 0) != (b < 0)) ? q - 1 : q;
+}
+
+inline int64_t Ctx::evalExpr(int64_t i) const {
+  auto& e = plan.exprs[i];
+  if (e.op == Expr::Const) return e.a;
+  if (e.op == Expr::Sym) return symbols[e.a];
+  int64_t a = evalExpr(e.a), b = evalExpr(e.b), r;
+  switch (e.op) {
+    case Expr::Add:
+      if (__builtin_add_overflow(a, b, &r)) throw std::overflow_error("size overflows");
+      return r;
+    case Expr::Mul:
+      if (__builtin_mul_overflow(a, b, &r)) throw std::overflow_error("size overflows");
+      return r;
+    case Expr::FloorDiv: return floorDiv(a, b);
+    case Expr::Mod: return a - b * floorDiv(a, b);
+    case Expr::Min: return std::min(a, b);
+    case Expr::Max: return std::max(a, b);
+    default: return 0;
+  }
+}
+
+}  // namespace emily
