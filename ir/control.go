@@ -77,11 +77,32 @@ func join(r *Region, a, b Type) (Type, bool) {
 	return a, true
 }
 
+// oneElement reports whether v is a tensor of dtype d that can hold one element.
+func oneElement(v *Value, d DType) bool {
+	if !v.Type.IsTensor() || v.DType() != d || v.Rank() > 1 {
+		return false
+	}
+	n, ok := v.Type.Shape.NumElements().Value()
+	return !ok || n == 1
+}
+
+// captures is the number of op's operands before those that its regions capture, and of a region's parameters before
+// the ones that stand for these.
+func captures(k Kind, a Attrs) (args, params int) {
+	switch a := a.(type) {
+	case *LoopAttrs:
+		return 2 + int(a.Carried), 2 + int(a.Carried)
+	case *ScanAttrs:
+		return int(a.Carried) + len(a.InputAxes), int(a.Carried) + len(a.InputAxes)
+	}
+	return 1, 0
+}
+
 // inferIf: if(cond, captures…) {then} {else}; both regions have a parameter for each capture. if_c1 a bool
 // condition of one element, if_c2 two closed regions, if_c3 as many results, if_c4 of types that join.
 func inferIf(c *Infer) {
 	cond := c.arg(0)
-	if !cond.Type.IsTensor() || cond.DType() != Bool || cond.Rank() > 1 {
+	if !oneElement(cond, Bool) {
 		c.fail(DTypeError, "if_c1", "condition of %s", cond.Type)
 		return
 	}
@@ -119,7 +140,7 @@ func inferIf(c *Infer) {
 func inferLoop(c *Infer) {
 	n := int(c.op.Attrs.(*LoopAttrs).Carried)
 	trip, cond := c.arg(0), c.arg(1)
-	if trip != nil && (trip.DType() != I64 || trip.Rank() > 1) || cond != nil && (cond.DType() != Bool || cond.Rank() > 1) {
+	if trip != nil && !oneElement(trip, I64) || cond != nil && !oneElement(cond, Bool) {
 		c.fail(DTypeError, "loop_c1", "loop over %s", c.operands())
 		return
 	}
@@ -129,8 +150,8 @@ func inferLoop(c *Infer) {
 	}
 	r := c.op.Regions[0]
 	out := r.Results()
-	if len(out) < 1+n || !c.yielded("loop_c2", r, len(out)) {
-		c.fail(Malformed, "loop_c2", "the loop body yields %d values", len(out))
+	if len(out) < 1+n || !c.yielded("loop_c2", r, len(out)) || !oneElement(out[0], Bool) {
+		c.fail(Malformed, "loop_c2", "the loop body yields %d values, wants a bool, %d carried values and what is scanned", len(out), n)
 		return
 	}
 	c.bound("loop_c2", r.Params[0], TensorOf(I64))
@@ -182,7 +203,7 @@ func (c *Infer) carried(label string, init, params, yields []*Value, outer map[D
 func inferScan(c *Infer) {
 	a := c.op.Attrs.(*ScanAttrs)
 	n, m := int(a.Carried), len(a.InputAxes)
-	if len(c.op.Regions) != 1 || n < 0 || m < 1 || n+m > len(c.op.Args) || len(a.InputReverse) != m || len(a.OutputAxes) != len(a.OutputRev) ||
+	if len(c.op.Regions) != 1 || n < 0 || m < 1 || n > len(c.op.Args)-m || len(a.InputReverse) != m || len(a.OutputAxes) != len(a.OutputRev) ||
 		!c.closed("scan_c1", c.op.Regions[0], len(c.op.Args)) {
 		c.fail(Malformed, "scan_c1", "scan with %d carried values and %d inputs", n, m)
 		return

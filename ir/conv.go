@@ -1,5 +1,7 @@
 package ir
 
+import "slices"
+
 // inferConv: x[N, C, …] and w[O, C/groups, …] (NHWC: x[N, …, C], w[O, …, C/groups]) and an optional b[O].
 // conv_c1 equal float dtypes, conv_c2 ranks, conv_c3 attributes for each spatial axis, conv_c4 channels,
 // conv_c5 bias.
@@ -24,6 +26,9 @@ func inferConv(c *Infer) {
 	}
 	c.same("conv_c4", x.Shape()[channel], w.Shape()[channel].Mul(Size(a.Groups)), "channels")
 	out := w.Shape()[0]
+	if c.err == nil && !c.assume(Divides, Size(a.Groups), out) {
+		c.fail(ShapeError, "conv_c4", "%s output channels in %d groups", out, a.Groups)
+	}
 	if b != nil {
 		if b.Rank() != 1 {
 			c.fail(ShapeError, "conv_c5", "bias of rank %d", b.Rank())
@@ -35,7 +40,7 @@ func inferConv(c *Infer) {
 	shape[0], shape[channel] = x.Shape()[0], out
 	for i := range n {
 		k := w.Shape()[first+i].Sub(Size(1)).Mul(Size(a.Dilations[i])).Add(Size(1))
-		shape[first+i] = windows(x.Shape()[first+i].Add(Size(a.Pads[i]+a.Pads[n+i])), k, a.Strides[i])
+		shape[first+i] = windows(x.Shape()[first+i].Add(Size(a.Pads[i])).Add(Size(a.Pads[n+i])), k, a.Strides[i])
 	}
 	c.tensor(x.DType(), shape)
 }
@@ -44,7 +49,7 @@ func inferConv(c *Infer) {
 func (c *Infer) window(label string, n int, strides, pads, dilations []int64) bool {
 	ok := len(strides) == n && len(dilations) == n && len(pads) == 2*n
 	for i := 0; ok && i < n; i++ {
-		ok = strides[i] >= 1 && dilations[i] >= 1
+		ok = strides[i] >= 1 && dilations[i] >= 1 && pads[i] >= 0 && pads[n+i] >= 0
 	}
 	if !ok {
 		c.fail(AttrError, label, "strides %v, pads %v, dilations %v for %d spatial axes", strides, pads, dilations, n)
@@ -68,7 +73,7 @@ func (c *Infer) poolShape() Shape {
 		c.fail(ShapeError, "pool_c2", "pooling of %s", c.operands())
 		return nil
 	}
-	if len(a.Kernel) != n || !c.window("pool_c3", n, a.Strides, a.Pads, a.Dilations) {
+	if len(a.Kernel) != n || slices.Min(a.Kernel) < 1 || !c.window("pool_c3", n, a.Strides, a.Pads, a.Dilations) {
 		c.fail(AttrError, "pool_c3", "kernel %v for %d spatial axes", a.Kernel, n)
 		return nil
 	}
@@ -86,8 +91,8 @@ func (c *Infer) poolShape() Shape {
 // pooled is the output size on spatial axis i; ceil mode drops a window that would start in the end padding.
 func (c *Infer) pooled(size Dim, i int, a *PoolAttrs) Dim {
 	n := len(a.Kernel)
-	k := Size(a.Dilations[i]*(a.Kernel[i]-1) + 1)
-	padded := size.Add(Size(a.Pads[i] + a.Pads[n+i]))
+	k := Size(a.Kernel[i] - 1).Mul(Size(a.Dilations[i])).Add(Size(1))
+	padded := size.Add(Size(a.Pads[i])).Add(Size(a.Pads[n+i]))
 	if !a.CeilMode {
 		return windows(padded, k, a.Strides[i])
 	}

@@ -97,14 +97,18 @@ func Sym(name string) Dim {
 	})}
 }
 
-func isIdent(s string) bool {
-	for i, r := range s {
-		letter := r == '_' || r == '.' && i > 0 || r == '#' && i > 0 || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
-		if !letter && (i == 0 || r < '0' || r > '9') {
-			return false
+func isIdent(s string) bool { return s != "" && identLen(s) == len(s) }
+
+// identLen is the length of the identifier that s begins with, 0 where there is none.
+func identLen(s string) int {
+	for i := range len(s) {
+		c := s[i]
+		first := c == '_' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+		if !first && (i == 0 || c != '.' && c != '#' && (c < '0' || c > '9')) {
+			return i
 		}
 	}
-	return s != ""
+	return len(s)
 }
 
 // Value is the integer that d is, and false when d is symbolic.
@@ -186,7 +190,13 @@ func compareAtoms(a, b []*expr) int {
 	return slices.CompareFunc(a, b, func(x, y *expr) int { return strings.Compare(x.key, y.key) })
 }
 
-// normal makes the Dim of a sum of terms; ok is false where a coefficient overflows.
+// maxTerms and maxKey bound the size of an expression; past them the value counts as unknown.
+const (
+	maxTerms = 64
+	maxKey   = 4096
+)
+
+// normal makes the Dim of a sum of terms: Unknown where a coefficient overflows or the sum is too large.
 func normal(terms []term) Dim {
 	slices.SortStableFunc(terms, func(a, b term) int { return compareAtoms(a.atoms, b.atoms) })
 	out := terms[:0]
@@ -210,8 +220,16 @@ func normal(terms []term) Dim {
 	case len(out) == 1 && out[0].coef == 1 && len(out[0].atoms) == 1:
 		return Dim{x: out[0].atoms[0]}
 	}
+	tooSmall := func(t term) bool { return t.coef == math.MinInt64 } // has no absolute value
+	if len(out) > maxTerms || slices.ContainsFunc(out, tooSmall) {
+		return Unknown
+	}
 	kept := slices.Clone(out)
-	return Dim{x: intern(sumKey(kept), func() *expr {
+	key := sumKey(kept)
+	if len(key) > maxKey {
+		return Unknown
+	}
+	return Dim{x: intern(key, func() *expr {
 		lo, hi := sumBounds(kept)
 		return &expr{op: DimSum, terms: kept, lo: lo, hi: hi}
 	})}
@@ -240,27 +258,53 @@ func sumKey(terms []term) string {
 	return b.String()
 }
 
+// maxBound is the largest finite bound: what is proved beyond it is weakened, so that sums of bounds fit.
+const maxBound = 1 << 61
+
+// bounds weakens lo and hi to within maxBound; past it on the far side there is no bound.
+func bounds(lo, hi int64) (int64, int64) {
+	switch {
+	case lo > maxBound:
+		lo = maxBound
+	case lo < -maxBound:
+		lo = math.MinInt64
+	}
+	switch {
+	case hi < -maxBound:
+		hi = -maxBound
+	case hi > maxBound:
+		hi = math.MaxInt64
+	}
+	return lo, hi
+}
+
 // sumBounds adds the bounds of terms, where atoms are bounded by their own and products only from 0 up.
 func sumBounds(terms []term) (lo, hi int64) {
 	for _, t := range terms {
 		tl, th := termBounds(t)
-		lo, hi = satAdd(lo, tl), satAdd(hi, th)
+		lo, hi = bounds(addBound(lo, tl, math.MinInt64), addBound(hi, th, math.MaxInt64))
 	}
 	return lo, hi
+}
+
+// addBound is a + b where neither is none, which stands for the absence of a bound.
+func addBound(a, b, none int64) int64 {
+	if a == none || b == none {
+		return none
+	}
+	return a + b
 }
 
 func termBounds(t term) (lo, hi int64) {
 	lo, hi = 1, 1
 	for _, a := range t.atoms {
-		if a.lo < 0 {
-			if len(t.atoms) > 1 {
-				return math.MinInt64, math.MaxInt64
-			}
+		if a.lo < 0 && len(t.atoms) > 1 {
+			return math.MinInt64, math.MaxInt64
 		}
-		lo, hi = satMul(lo, a.lo), satMul(hi, a.hi)
+		lo, hi = bounds(satMul(lo, a.lo), satMul(hi, a.hi))
 	}
 	lo, hi = satMul(lo, t.coef), satMul(hi, t.coef)
-	return min(lo, hi), max(lo, hi)
+	return bounds(min(lo, hi), max(lo, hi))
 }
 
 func addInt(a, b int64) (int64, bool) {
@@ -286,23 +330,7 @@ func absU(a int64) uint64 {
 	return uint64(a)
 }
 
-// satAdd and satMul treat the extremes as infinities.
-func satAdd(a, b int64) int64 {
-	switch {
-	case a == math.MinInt64 || b == math.MinInt64:
-		return math.MinInt64
-	case a == math.MaxInt64 || b == math.MaxInt64:
-		return math.MaxInt64
-	}
-	if s, ok := addInt(a, b); ok {
-		return s
-	}
-	if a > 0 {
-		return math.MaxInt64
-	}
-	return math.MinInt64
-}
-
+// satMul treats the extremes as infinities.
 func satMul(a, b int64) int64 {
 	if p, ok := mulInt(a, b); ok && a != math.MinInt64 && b != math.MinInt64 && a != math.MaxInt64 && b != math.MaxInt64 {
 		return p
@@ -332,9 +360,6 @@ func (a Dim) Add(b Dim) Dim {
 
 // Sub is a - b.
 func (a Dim) Sub(b Dim) Dim { return a.Add(Size(-1).Mul(b)) }
-
-// maxTerms bounds the size of an expression; past it the value counts as unknown.
-const maxTerms = 64
 
 // Mul is a × b.
 func (a Dim) Mul(b Dim) Dim {
@@ -430,7 +455,7 @@ func (a Dim) ExactDiv(b Dim) (Dim, bool) {
 	}
 	var out []term
 	for _, t := range a.poly() {
-		if t.coef%pb[0].coef != 0 {
+		if t.coef%pb[0].coef != 0 || t.coef == math.MinInt64 && pb[0].coef == -1 {
 			return Dim{}, false
 		}
 		atoms := slices.Clone(t.atoms)
@@ -461,7 +486,12 @@ func (a Dim) Mod(b Dim) Dim {
 }
 
 // CeilDiv is a / b rounded towards plus infinity, for a positive b.
-func (a Dim) CeilDiv(b Dim) Dim { return a.Add(b.Sub(Size(1))).FloorDiv(b) }
+func (a Dim) CeilDiv(b Dim) Dim {
+	if a.x == nil && b.x == nil && b.n > 0 && a.n > 0 {
+		return Size((a.n-1)/b.n + 1) // no overflow
+	}
+	return a.Add(b.Sub(Size(1))).FloorDiv(b)
+}
 
 // Min is the smaller of a and b.
 func (a Dim) Min(b Dim) Dim {
@@ -499,6 +529,9 @@ func atMost(a, b Dim, depth int) bool {
 	if a == Unknown || b == Unknown {
 		return false
 	}
+	if a.x == nil && b.x == nil {
+		return a.n <= b.n
+	}
 	if lo, _ := b.Sub(a).Bounds(); lo >= 0 {
 		return true
 	}
@@ -532,38 +565,49 @@ func function(op DimOp, a, b Dim) Dim {
 		a, b = b, a
 	}
 	key := fmt.Sprintf("%s(%s, %s)", dimFuncs[op], a, b)
-	if len(key) > 4096 {
+	if len(key) > maxKey {
 		return Unknown
 	}
 	return Dim{x: intern(key, func() *expr {
-		e := &expr{op: op, args: []Dim{a, b}, lo: math.MinInt64, hi: math.MaxInt64}
-		alo, ahi := a.Bounds()
-		blo, bhi := b.Bounds()
-		switch op {
-		case DimMin:
-			e.lo, e.hi = min(alo, blo), min(ahi, bhi)
-		case DimMax:
-			e.lo, e.hi = max(alo, blo), max(ahi, bhi)
-		case DimMod:
-			if blo > 0 {
-				e.lo = 0
-				if bhi < math.MaxInt64 {
-					e.hi = bhi - 1
-				}
-			}
-		case DimDiv:
-			if blo > 0 && alo >= 0 {
-				e.lo, e.hi = 0, ahi
-				if bhi < math.MaxInt64 {
-					e.lo = alo / bhi
-				}
-				if ahi < math.MaxInt64 {
-					e.hi = ahi / blo
-				}
-			}
-		}
-		return e
+		lo, hi := functionBounds(op, a, b)
+		return &expr{op: op, args: []Dim{a, b}, lo: lo, hi: hi}
 	})}
+}
+
+func functionBounds(op DimOp, a, b Dim) (lo, hi int64) {
+	alo, ahi := bounds(a.Bounds())
+	blo, bhi := bounds(b.Bounds())
+	switch {
+	case op == DimMin:
+		return min(alo, blo), min(ahi, bhi)
+	case op == DimMax:
+		return max(alo, blo), max(ahi, bhi)
+	case blo <= 0:
+		return math.MinInt64, math.MaxInt64
+	case op == DimMod && bhi == math.MaxInt64:
+		return 0, bhi
+	case op == DimMod:
+		return 0, bhi - 1
+	}
+	return quotientBound(alo, bhi, blo, math.MinInt64), quotientBound(ahi, blo, bhi, math.MaxInt64)
+}
+
+// quotientBound divides one bound of a dividend by the positive divisor that gives the weakest bound: up where the
+// dividend is not negative, down where it is. The extremes are infinities; none is what no bound is.
+func quotientBound(n, up, down, none int64) int64 {
+	d := up
+	if n < 0 {
+		d = down
+	}
+	switch {
+	case n == none:
+		return none
+	case d == math.MaxInt64 && n < 0:
+		return -1
+	case d == math.MaxInt64:
+		return 0
+	}
+	return floorDivInt(n, d)
 }
 
 // Symbols calls visit for every symbol in d, more than once where it occurs more than once.

@@ -2,21 +2,24 @@ package ir
 
 import (
 	"fmt"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
 
 // ParseDim reads a Dim from its text, which is also what exporters write as dim_param: integers, names,
-// + - * // ** and parentheses, and the functions floordiv, mod, min, max (also Max, Min, Mod, floor).
+// + - * // ** and parentheses with Python's precedence, and the functions floordiv, mod, min, max (also FloorDiv,
+// Mod, Min, Max).
 func ParseDim(s string) (Dim, error) {
 	p := dimParser{s: s}
 	d := p.sum()
 	p.space()
 	if p.err == nil && p.i < len(p.s) {
-		p.fail("unexpected %q", p.s[p.i:])
+		p.fail("unexpected %.20q", p.s[p.i:])
 	}
 	if p.err != nil {
-		return Dim{}, fmt.Errorf("dim %q: %w", s, p.err)
+		return Dim{}, fmt.Errorf("dim %.80q: %w", s, p.err)
 	}
 	return d, nil
 }
@@ -56,37 +59,56 @@ func (p *dimParser) sum() Dim {
 		return p.fail("nested too deep")
 	}
 	defer func() { p.depth-- }()
-	var d Dim
-	if p.eat("-") {
-		d = Size(-1).Mul(p.product())
-	} else {
-		d = p.product()
-	}
+	d := p.product()
+	terms := slices.Clone(d.poly()) // normalised once: partial sums would all be interned
+	known := d != Unknown
 	for {
 		switch {
 		case p.eat("+"):
-			d = d.Add(p.product())
+			d = p.product()
 		case p.eat("-"):
-			d = d.Sub(p.product())
+			d = Size(-1).Mul(p.product())
+		case known:
+			return normal(terms)
+		default:
+			return Unknown
+		}
+		known = known && d != Unknown
+		terms = append(terms, d.poly()...)
+	}
+}
+
+func (p *dimParser) product() Dim {
+	d := p.unary()
+	for {
+		switch {
+		case p.eat("//"):
+			d = d.FloorDiv(p.unary())
+		case p.eat("*"):
+			d = d.Mul(p.unary())
 		default:
 			return d
 		}
 	}
 }
 
-func (p *dimParser) product() Dim {
-	d := p.power()
-	for {
-		switch {
-		case p.eat("//"):
-			d = d.FloorDiv(p.power())
-		case p.eat("*"):
-			d = d.Mul(p.power())
-		default:
-			return d
+func (p *dimParser) unary() Dim {
+	neg := false
+	for p.eat("-") {
+		neg = !neg
+		if neg && strings.HasPrefix(p.s[p.i:], minIntDigits) { // has no positive counterpart
+			p.i += len(minIntDigits)
+			return Size(math.MinInt64)
 		}
 	}
+	if d := p.power(); !neg {
+		return d
+	} else {
+		return Size(-1).Mul(d)
+	}
 }
+
+const minIntDigits = "9223372036854775808"
 
 func (p *dimParser) power() Dim {
 	d := p.atom()
@@ -160,12 +182,10 @@ func (p *dimParser) atom() Dim {
 		}
 		return Size(n)
 	}
-	for p.i < len(p.s) && isIdent(p.s[start:p.i+1]) {
-		p.i++
-	}
+	p.i += identLen(p.s[start:])
 	name := p.s[start:p.i]
 	if name == "" {
-		return p.fail("expected a name or an integer at %q", p.s[start:])
+		return p.fail("expected a name or an integer at %.20q", p.s[start:])
 	}
 	if f := dimCalls[name]; f != nil && p.eat("(") {
 		return p.call(f)

@@ -96,6 +96,20 @@ func (d DType) IsInt() bool { return dtypes[d].cat == Signed || dtypes[d].cat ==
 // IsNumeric reports whether d is an integer or floating-point dtype.
 func (d DType) IsNumeric() bool { return d.IsInt() || d.IsFloat() }
 
+// holds reports whether n is a value of the integer or bool dtype d.
+func (d DType) holds(n int64) bool {
+	bits := d.Bits()
+	switch d.Category() {
+	case Signed:
+		return n>>(bits-1) == 0 || n>>(bits-1) == -1
+	case Unsigned:
+		return n >= 0 && (bits == 64 || n>>bits == 0)
+	case BoolCategory:
+		return n == 0 || n == 1
+	}
+	return false
+}
+
 var dtypeByName = func() map[string]DType {
 	m := make(map[string]DType, NumDTypes)
 	for d := Invalid + 1; d < NumDTypes; d++ {

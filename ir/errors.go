@@ -7,12 +7,12 @@ type ErrorKind uint8
 
 // The kinds of an Error.
 const (
-	Malformed  ErrorKind = iota // the module's structure: text, arity, order of definitions
-	ShapeError                  // sizes or ranks
-	DTypeError                  // element types
-	AttrError                   // attributes
-	ValueError                  // contents of an operand, such as an index out of range
-	UnknownValue                // Arg has to be known at compile time and is not
+	Malformed    ErrorKind = iota // the module's structure: text, arity, order of definitions
+	ShapeError                    // sizes or ranks
+	DTypeError                    // element types
+	AttrError                     // attributes
+	ValueError                    // contents of an operand, such as an index out of range
+	UnknownValue                  // Arg has to be known at compile time and is not
 )
 
 var errorKinds = [...]string{"malformed", "shape", "dtype", "attribute", "value", "unknown value"}

@@ -56,9 +56,9 @@ func (r *Region) Reduce(d Dim) Dim {
 	if d.IsConst() || d == Unknown {
 		return d
 	}
-	for range 16 { // substitutions chain; each is by an already reduced Dim, so this settles at once
+	for range maxChain {
 		e := d.Subst(r.equal)
-		if e == d {
+		if e == d || e == Unknown {
 			break
 		}
 		d = e
@@ -66,8 +66,12 @@ func (r *Region) Reduce(d Dim) Dim {
 	return d
 }
 
+// maxChain bounds how many substitutions follow one another. Each is by a Dim that was reduced when it was learned:
+// only facts learned in the opposite order make chains.
+const maxChain = 256
+
 func (r *Region) equal(atom Dim) (Dim, bool) {
-	for s := r; s != nil; s = s.outer {
+	for s := r; s != nil; s = s.enclosing() {
 		if d, ok := s.Facts.subst[atom]; ok {
 			return d, true
 		}
@@ -85,7 +89,7 @@ func (r *Region) SameType(a, b Type) bool { return a.equal(b, r.SameDim) }
 
 // Implied reports whether f follows from what r knows, or its opposite does.
 func (r *Region) Implied(f Fact) (proved, refuted bool) {
-	for s := r; s != nil; s = s.outer {
+	for s := r; s != nil; s = s.enclosing() {
 		if s.Facts.seen[f.key()] {
 			return true, false
 		}
@@ -104,7 +108,7 @@ func (r *Region) Implied(f Fact) (proved, refuted bool) {
 	}
 	na, okA := a.Value()
 	nb, okB := b.Value()
-	return false, okA && okB && (na == 0 || nb%na != 0)
+	return false, okA && okB && (na == 0 && nb != 0 || na != 0 && nb%na != 0)
 }
 
 // Assume records a fact where it is not implied, and returns false where it cannot be true.
@@ -139,6 +143,9 @@ func (f Fact) key() Fact {
 
 // learn solves diff = 0 for one of its atoms, where one occurs alone with coefficient ±1.
 func (r *Region) learn(diff Dim) {
+	if diff == Unknown {
+		return
+	}
 	var best candidate
 	for _, t := range diff.Terms() {
 		if len(t.Factors) != 1 || t.Coef != 1 && t.Coef != -1 || occursElsewhere(diff, t.Factors[0]) {
@@ -146,7 +153,7 @@ func (r *Region) learn(diff Dim) {
 		}
 		atom := t.Factors[0]
 		c := candidate{atom, Size(-t.Coef).Mul(diff.Sub(Size(t.Coef).Mul(atom)))}
-		if best.atom.IsConst() || best.worse(c) {
+		if c.is != Unknown && (best.atom.IsConst() || best.worse(c)) {
 			best = c
 		}
 	}

@@ -56,16 +56,17 @@ func inferGatherElements(c *Infer) {
 
 // inferGatherND: gather_nd_c1 i64 indices, gather_nd_c2 ranks and batch axes, gather_nd_c3 equal batch sizes.
 func inferGatherND(c *Infer) {
-	x, idx, b := c.arg(0), c.arg(1), int(c.op.Attrs.(*GatherNDAttrs).BatchDims)
+	x, idx, batch := c.arg(0), c.arg(1), c.op.Attrs.(*GatherNDAttrs).BatchDims
 	if !c.indices("gather_nd_c1", 1) {
 		return
 	}
-	if idx.Rank() == 0 || x.Rank() == 0 || b < 0 || b >= min(x.Rank(), idx.Rank()) {
-		c.fail(ShapeError, "gather_nd_c2", "%d batch axes of %s", b, c.operands())
+	if idx.Rank() == 0 || x.Rank() == 0 || batch < 0 || batch >= int64(min(x.Rank(), idx.Rank())) {
+		c.fail(ShapeError, "gather_nd_c2", "%d batch axes of %s", batch, c.operands())
 		return
 	}
+	b := int(batch)
 	depth, ok := idx.Shape()[idx.Rank()-1].Value()
-	if !ok || int(depth) > x.Rank()-b {
+	if !ok || depth > int64(x.Rank()-b) {
 		c.fail(ShapeError, "gather_nd_c2", "index tuples of %s into %s", idx.Shape()[idx.Rank()-1], x.Type)
 		return
 	}
@@ -121,7 +122,7 @@ func inferScatterND(c *Infer) {
 		return
 	}
 	depth, ok := idx.Shape()[idx.Rank()-1].Value()
-	if !ok || int(depth) > x.Rank() {
+	if !ok || depth > int64(x.Rank()) {
 		c.fail(ShapeError, "scatter_nd_c2", "index tuples of %s into %s", idx.Shape()[idx.Rank()-1], x.Type)
 		return
 	}

@@ -2,6 +2,7 @@ package ir
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 )
 
@@ -37,10 +38,15 @@ func (c *Infer) run() ([]Inferred, error) {
 	return c.results, nil
 }
 
-// checkForm holds what is common to all kinds: op_c1 arity, op_c2 absent operands, op_c3 attributes,
+// checkForm holds what is common to all kinds: op_c0 a kind, op_c1 arity, op_c2 absent operands, op_c3 attributes,
 // op_c4 regions, op_c5 tensor operands outside control flow.
 func (c *Infer) checkForm() {
-	op, info := c.op, &Kinds[c.op.Kind]
+	op := c.op
+	if op.Kind == NoKind || op.Kind >= NumKinds {
+		c.fail(Malformed, "op_c0", "an op of no kind")
+		return
+	}
+	info := &Kinds[op.Kind]
 	if n := len(op.Args); n < info.MinArgs || info.MaxArgs >= 0 && n > info.MaxArgs {
 		c.fail(Malformed, "op_c1", "%s has %d operands, wants %s", op.Kind, n, arityText(info))
 		return
@@ -54,13 +60,35 @@ func (c *Infer) checkForm() {
 			c.fail(DTypeError, "op_c5", "%s operand %d is %s, wants a tensor", op.Kind, i, a.Type)
 			return
 		}
+		if a != nil && a.Def == nil { // a parameter, whose type nothing has checked yet
+			c.wellFormed(a.Type)
+		}
 	}
-	if (info.Attrs == nil) != (op.Attrs == nil) {
-		c.fail(AttrError, "op_c3", "%s has the wrong attributes", op.Kind)
+	if v := reflect.ValueOf(op.Attrs); reflect.TypeOf(op.Attrs) != attrTypes[op.Kind] || v.IsValid() && v.IsNil() {
+		c.fail(AttrError, "op_c3", "%s has attributes of type %T", op.Kind, op.Attrs)
 	}
 	if info.Trait&HasRegions == 0 && len(op.Regions) > 0 {
 		c.fail(Malformed, "op_c4", "%s has no regions", op.Kind)
 	}
+}
+
+// attrTypes is the type of each kind's attributes; nil where it has none.
+var attrTypes = func() (types [NumKinds]reflect.Type) {
+	for k, info := range Kinds {
+		if info.Attrs != nil {
+			types[k] = reflect.TypeOf(info.Attrs())
+		}
+	}
+	return types
+}()
+
+// wellFormed holds type_c1: a tensor has a dtype, and its sizes are known expressions, none a negative number.
+func (c *Infer) wellFormed(t Type) bool {
+	if err := t.wellFormed(); err != "" {
+		c.fail(ShapeError, "type_c1", "%s: %s", t, err)
+		return false
+	}
+	return true
 }
 
 func arityText(k *KindInfo) string {
@@ -97,23 +125,34 @@ func (c *Infer) region() *Region { return c.op.Region }
 
 // result appends a result; its dims are reduced by the facts known here.
 func (c *Infer) result(t Type, sym []Dim) {
+	if c.err != nil {
+		return
+	}
 	if len(t.Shape) > 0 {
 		t.Shape = slices.Clone(t.Shape)
 		for i, d := range t.Shape {
 			t.Shape[i] = c.size(i, d)
 		}
 	}
-	if sym != nil {
-		if len(sym) > MaxSym || !slices.ContainsFunc(sym, func(d Dim) bool { return d != Unknown }) {
-			sym = nil
-		} else {
-			sym = slices.Clone(sym)
-			for i, d := range sym {
-				sym[i] = c.region().Reduce(d)
-			}
+	if c.wellFormed(t) {
+		c.results = append(c.results, Inferred{t, c.elements(t.DType, sym)})
+	}
+}
+
+// elements are the symbolic elements that a result keeps: nil where none is known, Unknown for one that the dtype
+// cannot hold, as arithmetic wraps there.
+func (c *Infer) elements(d DType, sym []Dim) []Dim {
+	if len(sym) > MaxSym || !slices.ContainsFunc(sym, func(e Dim) bool { return e != Unknown }) {
+		return nil
+	}
+	sym = slices.Clone(sym)
+	for i, e := range sym {
+		sym[i] = c.region().Reduce(e)
+		if n, ok := sym[i].Value(); ok && !d.holds(n) {
+			sym[i] = Unknown
 		}
 	}
-	c.results = append(c.results, Inferred{t, sym})
+	return sym
 }
 
 // size is d for axis i of the next result, or a name for it where d is unknown.
@@ -131,20 +170,22 @@ func (c *Infer) size(axis int, d Dim) Dim {
 const MaxSym = 64
 
 // tensor appends a tensor result without symbolic elements.
-func (c *Infer) tensor(d DType, shape Shape) { c.result(Type{Kind: TensorType, DType: d, Shape: shape}, nil) }
+func (c *Infer) tensor(d DType, shape Shape) {
+	c.result(Type{Kind: TensorType, DType: d, Shape: shape}, nil)
+}
 
 // same makes sure that a = b, by proof or as a fact.
 func (c *Infer) same(label string, a, b Dim, what string) {
-	if a == Unknown || b == Unknown || c.err != nil {
-		return
-	}
-	if !c.assume(EQ, a, b) {
+	if c.err == nil && !c.assume(EQ, a, b) {
 		c.fail(ShapeError, label, "%s differ: %s", what, c.operands())
 	}
 }
 
 // assume records what cannot be proved; it is false where that cannot be.
 func (c *Infer) assume(rel Relation, a, b Dim) bool {
+	if a == Unknown || b == Unknown {
+		return true
+	}
 	f := Fact{rel, a, b, c.op.Loc}
 	if !c.verify {
 		return c.region().Assume(f)
@@ -246,8 +287,8 @@ func inferConst(c *Infer) {
 		return
 	}
 	if a.Type.DType == String {
-		if len(a.Strings) != n {
-			c.fail(ShapeError, "const_c2", "%d strings for %s", len(a.Strings), a.Type)
+		if len(a.Strings) != n || a.Blob != nil || a.Inline != nil {
+			c.fail(ValueError, "const_c2", "%d strings for %s", len(a.Strings), a.Type)
 		}
 		c.result(a.Type, nil)
 		return

@@ -121,7 +121,15 @@ type Region struct {
 	Params []*Value
 	Ops    []*Op
 	Facts  Facts
-	outer  *Region // that the op which holds it is in, for the facts known there
+	outer  *Region // that it is made in, while it has no Parent: see enclosing
+}
+
+// enclosing is the region around r, whose facts hold in r too.
+func (r *Region) enclosing() *Region {
+	if r.Parent != nil {
+		return r.Parent.Region
+	}
+	return r.outer
 }
 
 // Terminator is the yield at the end, nil while the region is being built.
@@ -144,6 +152,9 @@ func (r *Region) Results() []*Value {
 func (r *Region) AddParam(name string, t Type) *Value {
 	v := &Value{Type: t, Region: r, Index: int32(len(r.Params)), Name: name}
 	r.Params = append(r.Params, v)
+	for _, d := range t.Shape {
+		d.Symbols(r.Func.reserve)
+	}
 	return v
 }
 

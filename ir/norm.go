@@ -26,7 +26,12 @@ func inferLayerNorm(c *Infer) {
 			c.fail(ShapeError, "norm_c3", "scale or bias does not broadcast to x: %s", c.operands())
 			return
 		}
-		c.broadcast("norm_c3", x.Shape(), p.Shape())
+		tail := x.Shape()[x.Rank()-p.Rank():]
+		for k, d := range p.Shape() {
+			if !d.Is(1) {
+				c.same("norm_c3", tail[k], d, "sizes of x and of its scale or bias")
+			}
+		}
 	}
 	c.tensor(x.DType(), x.Shape())
 }

@@ -33,6 +33,7 @@ type parser struct {
 	opts   ParseOptions
 	m      *Module
 	f      *Func
+	blobs  map[string]*Blob
 	values map[string]*Value
 	locs   map[string]LocID
 	depth  int
@@ -44,7 +45,7 @@ const maxRegionDepth = 128
 func (p *parser) module() {
 	p.want("module")
 	p.m = NewModule(p.str())
-	p.locs = map[string]LocID{}
+	p.locs, p.blobs = map[string]LocID{}, map[string]*Blob{}
 	for p.err == nil && !p.end() {
 		switch {
 		case p.word("blob"):
@@ -63,7 +64,7 @@ func (p *parser) blob() {
 	p.want("=")
 	b := &Blob{Name: name}
 	switch {
-	case p.m.Blob(name) != nil:
+	case p.blobs[name] != nil:
 		p.fail("blob %q twice", name)
 	case p.word("hex"):
 		b.Data = p.hex()
@@ -82,6 +83,7 @@ func (p *parser) blob() {
 		}
 		b = found
 	}
+	p.blobs[name] = b
 	p.m.Blobs = append(p.m.Blobs, b)
 }
 
@@ -192,6 +194,9 @@ func (p *parser) fact(r *Region) {
 	p.want(",")
 	f.B = p.dim()
 	f.Loc = p.loc()
+	if f.A == Unknown || f.B == Unknown {
+		p.fail("a fact of an unknown size")
+	}
 	if p.err == nil {
 		r.AddFact(f)
 	}
@@ -229,6 +234,7 @@ func (p *parser) op(r *Region) {
 		sub := r.NewRegion()
 		p.want("(")
 		p.params(sub)
+		bindCaptures(sub, k, attrs, args)
 		p.want("{")
 		p.body(sub)
 		regions = append(regions, sub)
@@ -237,6 +243,19 @@ func (p *parser) op(r *Region) {
 		return
 	}
 	p.insert(r, k, attrs, args, regions, loc, ids, types)
+}
+
+// bindCaptures gives the parameters that stand for captured operands their symbolic elements.
+func bindCaptures(r *Region, k Kind, a Attrs, args []*Value) {
+	from, to := captures(k, a)
+	if from < 0 || from > len(args) || to > len(r.Params) {
+		return
+	}
+	for i, v := range args[from:min(len(args), from+len(r.Params)-to)] {
+		if p := r.Params[to+i]; v != nil && p.Type.Equal(v.Type) {
+			p.Sym = v.Sym
+		}
+	}
 }
 
 func (p *parser) insert(r *Region, k Kind, attrs Attrs, args []*Value, regions []*Region, loc LocID, ids []string, types []Type) {
@@ -250,13 +269,14 @@ func (p *parser) insert(r *Region, k Kind, attrs Attrs, args []*Value, regions [
 	op := b.Insert(k, attrs, regions, types, args...)
 	switch {
 	case b.err != nil:
-		p.fail("%v", b.err)
+		p.failWith(b.err)
 	case len(op.Results) != len(ids) || len(ids) != len(types):
 		p.fail("%s has %d results, the text %d names and %d types", k, len(op.Results), len(ids), len(types))
 	default:
 		for i, v := range op.Results {
 			if !r.SameType(v.Type, types[i]) {
-				p.fail("result %d of %s is declared %s, inference gives %s", i, k, types[i], v.Type)
+				p.failWith(&Error{Kind: ShapeError, Label: "op_c9", Op: k, Msg: fmt.Sprintf(
+					"result %d of %s is declared %s, inference gives %s", i, k, types[i], v.Type)})
 				return
 			}
 			v.Type = types[i]
@@ -328,7 +348,7 @@ func (p *parser) constant() *ConstAttrs {
 	switch {
 	case p.eat("@"):
 		name := p.name()
-		if a.Blob = p.m.Blob(name); a.Blob == nil {
+		if a.Blob = p.blobs[name]; a.Blob == nil {
 			p.fail("unknown blob %q", name)
 		}
 		p.want("[")
@@ -366,7 +386,7 @@ func (p *parser) finishConst(a *ConstAttrs, types []Type) {
 		return
 	}
 	a.Type = types[0]
-	if a.Strings == nil || a.Type.DType == String {
+	if a.Strings == nil || !a.Type.IsTensor() || a.Type.DType == String {
 		return
 	}
 	t := NewTensor(a.Type.DType, len(a.Strings))

@@ -1,8 +1,10 @@
 package ir
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -20,6 +22,17 @@ func (p *scanner) fail(format string, args ...any) {
 		p.err = &Error{Kind: Malformed, Label: "text_c1", Msg: fmt.Sprintf("line %d: %s", p.line, fmt.Sprintf(format, args...))}
 	}
 	p.i = len(p.s)
+}
+
+// failWith fails with a broken constraint of what was read.
+func (p *scanner) failWith(err error) {
+	var e *Error
+	if p.err == nil && errors.As(err, &e) {
+		at := *e
+		at.Msg = fmt.Sprintf("line %d: %s", p.line, e.Msg)
+		p.err = &at
+	}
+	p.fail("%v", err)
 }
 
 // space skips white space and comments, which run from // to the end of the line.
@@ -79,11 +92,7 @@ func (p *scanner) comma(closing string) {
 
 func (p *scanner) ident() string {
 	p.space()
-	j := p.i
-	for j < len(p.s) && isIdent(p.s[p.i:j+1]) {
-		j++
-	}
-	return p.s[p.i:j]
+	return p.s[p.i : p.i+identLen(p.s[p.i:])]
 }
 
 func (p *scanner) peekWord(w string) bool { return p.ident() == w }
@@ -170,38 +179,23 @@ func (p *scanner) until(closing string) string {
 	return ""
 }
 
-func (p *scanner) parseDim(text string) Dim {
-	d, err := ParseDim(text)
-	if err != nil {
-		p.fail("%v", err)
-	}
-	return d
-}
-
-// dim reads a Dim that ends before a comma, a location or the line's end.
+// dim reads a Dim, as far as its text goes on one line.
 func (p *scanner) dim() Dim {
 	p.space()
-	rest := p.s[p.i:]
-	if k := strings.IndexByte(rest, '\n'); k >= 0 {
-		rest = rest[:k]
-	}
-	if k := strings.Index(rest, " loc("); k >= 0 {
-		rest = rest[:k]
-	}
-	sub := scanner{s: rest + ",", line: p.line}
-	text := sub.until(",")
+	sub := dimParser{s: p.s[p.i:]}
+	d := sub.sum()
 	if sub.err != nil {
-		p.fail("bad dim")
+		p.fail("dim: %v", sub.err)
 		return Dim{}
 	}
 	p.i += sub.i
-	return p.parseDim(text)
+	return d
 }
 
 func (p *scanner) dims(closing string) []Dim {
 	out := []Dim{}
 	for p.err == nil && !p.eat(closing) {
-		out = append(out, p.parseDim(p.until(","+closing)))
+		out = append(out, p.dim())
 		p.comma(closing)
 	}
 	return out
@@ -252,14 +246,16 @@ func (p *scanner) dtype(name string) DType {
 
 // attrs reads name = value, … } into the struct that a points to.
 func (p *scanner) attrs(a Attrs) {
+	var seen []string
 	for p.err == nil && !p.eat("}") {
 		name := p.name()
 		p.want("=")
 		f, ok := findAttr(a, name)
-		if !ok {
-			p.fail("unknown attribute %q", name)
+		if !ok || slices.Contains(seen, name) {
+			p.fail("unknown or repeated attribute %q", name)
 			return
 		}
+		seen = append(seen, name)
 		p.attr(f)
 		p.comma("}")
 	}
@@ -294,7 +290,7 @@ func (p *scanner) attr(f reflect.Value) {
 	case *Type:
 		*dst = p.typ()
 	case *Dim:
-		*dst = p.parseDim(p.until(",}"))
+		*dst = p.dim()
 	case *[]int64:
 		list(p, dst, p.int)
 	case *[]float64:

@@ -103,7 +103,7 @@ func (c *Infer) resolveReshape(shape Shape, rest Dim, unknown, infer int) {
 	case unknown > 0 && infer >= 0:
 		shape[infer] = Unknown
 	case infer >= 0 && rest.Is(0):
-		if lo, _ := total.Bounds(); lo > 0 {
+		if !c.assume(EQ, total, rest) {
 			c.fail(ShapeError, "reshape_c3", "cannot reshape %s to %s", c.arg(0).Type, shape)
 		}
 		shape[infer] = Size(0)
@@ -167,10 +167,11 @@ func inferExpand(c *Infer) {
 				return
 			}
 			shape[i] = c.broadcastDim("expand_c2", d, t)
-		case d.Is(1):
+		default: // a size that may be 1 takes the target's
 			shape[i] = Unknown
-		default:
-			shape[i] = d
+			if lo, _ := d.Bounds(); lo > 1 || d.Is(0) {
+				shape[i] = d
+			}
 		}
 	}
 	var sym []Dim
@@ -288,13 +289,14 @@ func (c *Infer) sliceSym(a *SliceAttrs, starts, ends []Dim) []Dim {
 	}
 	n := int64(len(x.Sym))
 	from, ok1 := SliceBound(Size(n), starts[0], a.Steps[0], false).Value()
-	to, ok2 := SliceBound(Size(n), ends[0], a.Steps[0], true).Value()
+	_, ok2 := SliceBound(Size(n), ends[0], a.Steps[0], true).Value()
 	if !ok1 || !ok2 {
 		return nil
 	}
-	out := []Dim{}
-	for i := from; a.Steps[0] > 0 && i < to || a.Steps[0] < 0 && i > to; i += a.Steps[0] {
-		out = append(out, x.Sym[i])
+	count, _ := SliceSize(Size(n), starts[0], ends[0], a.Steps[0]).Value()
+	out := make([]Dim, count)
+	for i := range out {
+		out[i] = x.Sym[from+int64(i)*a.Steps[0]]
 	}
 	return out
 }
@@ -325,8 +327,6 @@ func SliceBound(n, bound Dim, step int64, end bool) Dim {
 		return bound.Min(high)
 	case hi < 0:
 		return n.Add(bound).Max(low).Min(high)
-	case bound.IsConst():
-		return Unknown
 	}
 	return Unknown
 }
@@ -339,6 +339,9 @@ func SliceSize(n, start, end Dim, step int64) Dim {
 	}
 	if step > 0 {
 		return e.Sub(s).CeilDiv(Size(step)).Max(Size(0))
+	}
+	if step == math.MinInt64 { // has no positive counterpart; as good on an axis of a possible length
+		step++
 	}
 	return s.Sub(e).CeilDiv(Size(-step)).Max(Size(0))
 }
@@ -361,13 +364,18 @@ func inferSplit(c *Infer) {
 	if c.err != nil {
 		return
 	}
-	at := 0
+	rest := x.Sym // what the results so far have left
+	if x.Rank() != 1 {
+		rest = nil
+	}
 	for _, s := range a.Sizes {
 		shape := slices.Clone(x.Shape())
 		shape[a.Axis] = s
 		var sym []Dim
-		if n, ok := s.Value(); ok && x.Sym != nil && x.Rank() == 1 && at+int(n) <= len(x.Sym) {
-			sym, at = x.Sym[at:at+int(n)], at+int(n)
+		if n, ok := c.region().Reduce(s).Value(); ok && n >= 0 && n <= int64(len(rest)) {
+			sym, rest = rest[:n], rest[n:]
+		} else {
+			rest = nil
 		}
 		c.result(TensorOf(x.DType(), shape...), sym)
 	}
@@ -392,6 +400,10 @@ func inferPad(c *Infer) {
 	shape := slices.Clone(x.Shape())
 	for i, axis := range a.Axes {
 		if !c.axis("pad_c2", axis, x.Rank()) {
+			return
+		}
+		if slices.Contains(a.Axes[:i], axis) {
+			c.fail(AttrError, "pad_c2", "axis %d twice", axis)
 			return
 		}
 		shape[axis] = shape[axis].Add(pads[i]).Add(pads[i+len(a.Axes)])

@@ -71,6 +71,33 @@ func (t Type) equal(u Type, same func(a, b Dim) bool) bool {
 	return t.Elem.equal(*u.Elem, same)
 }
 
+// wellFormed says what is wrong with t, or nothing. Inside a sequence or optional a size may be Unknown: it may
+// differ from element to element.
+func (t Type) wellFormed() string {
+	switch {
+	case t.Kind == NoType || t.Kind > MapType:
+		return "no type"
+	case t.Kind == TensorType || t.Kind == MapType:
+		if t.DType == Invalid || t.DType >= NumDTypes {
+			return "no dtype"
+		}
+	}
+	for _, d := range t.Shape {
+		if n, ok := d.Value(); d == Unknown || ok && n < 0 {
+			return "sizes are known and not negative"
+		}
+	}
+	if t.Kind == TensorType {
+		return ""
+	}
+	if t.Elem == nil {
+		return "no element type"
+	}
+	e := *t.Elem
+	e.Shape = slices.DeleteFunc(slices.Clone(e.Shape), func(d Dim) bool { return d == Unknown })
+	return e.wellFormed()
+}
+
 func (t Type) String() string {
 	switch t.Kind {
 	case TensorType:

@@ -1,7 +1,7 @@
 package mlx
 
 import (
-	"encoding/binary"
+	encbin "encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -136,7 +136,7 @@ func (b *Builder) Scalar(d ir.DType, v float64) Reg {
 
 // Int is a literal 0-D constant of an integer dtype.
 func (b *Builder) Int(d ir.DType, v int64) Reg {
-	data := binary.LittleEndian.AppendUint64(nil, uint64(v))
+	data := encbin.LittleEndian.AppendUint64(nil, uint64(v))
 	if !d.IsInt() {
 		b.Errorf("%s is no integer dtype", d)
 		return Absent
@@ -145,7 +145,7 @@ func (b *Builder) Int(d ir.DType, v int64) Reg {
 }
 
 func scalarBytes(d ir.DType, v float64) ([]byte, error) {
-	le := binary.LittleEndian
+	le := encbin.LittleEndian
 	switch d {
 	case ir.F64:
 		return le.AppendUint64(nil, math.Float64bits(v)), nil

@@ -1,7 +1,7 @@
 package mlx
 
 import (
-	"encoding/binary"
+	encbin "encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -56,7 +56,7 @@ func (d *decoder) bytes(n int) []byte {
 }
 
 func (d *decoder) uint() int {
-	u, n := binary.Uvarint(d.in)
+	u, n := encbin.Uvarint(d.in)
 	if n <= 0 || u > math.MaxInt64 {
 		fail("bad number")
 	}
@@ -65,7 +65,7 @@ func (d *decoder) uint() int {
 }
 
 func (d *decoder) sint() int64 {
-	v, n := binary.Varint(d.in)
+	v, n := encbin.Varint(d.in)
 	if n <= 0 {
 		fail("bad number")
 	}
@@ -228,7 +228,7 @@ func (d *decoder) arg(k ParamKind, programs int) any {
 		}
 		return dims
 	case FloatParam:
-		return math.Float64frombits(binary.LittleEndian.Uint64(d.bytes(8)))
+		return math.Float64frombits(encbin.LittleEndian.Uint64(d.bytes(8)))
 	case DTypeParam:
 		return d.dtype()
 	case BoolParam:

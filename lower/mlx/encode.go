@@ -1,7 +1,7 @@
 package mlx
 
 import (
-	"encoding/binary"
+	encbin "encoding/binary"
 	"fmt"
 	"math"
 
@@ -101,8 +101,8 @@ func (e *encoder) encode() error {
 	return nil
 }
 
-func (e *encoder) uint(n int)   { e.out = binary.AppendUvarint(e.out, uint64(n)) }
-func (e *encoder) sint(n int64) { e.out = binary.AppendVarint(e.out, n) }
+func (e *encoder) uint(n int)   { e.out = encbin.AppendUvarint(e.out, uint64(n)) }
+func (e *encoder) sint(n int64) { e.out = encbin.AppendVarint(e.out, n) }
 
 func (e *encoder) str(s string) {
 	e.uint(len(s))
@@ -167,7 +167,7 @@ func (e *encoder) param(k ParamKind, a any) error {
 			}
 		}
 	case float64:
-		e.out = binary.LittleEndian.AppendUint64(e.out, math.Float64bits(a))
+		e.out = encbin.LittleEndian.AppendUint64(e.out, math.Float64bits(a))
 	case ir.DType:
 		e.out = append(e.out, dtypeCode[a])
 	case bool:
@@ -232,9 +232,9 @@ func (e *encoder) newExpr(d ir.Dim) (int, error) {
 	switch d.Op() {
 	case ir.DimConst:
 		n, _ := d.Value()
-		return e.node(binary.AppendVarint([]byte{exprConst}, n)), nil
+		return e.node(encbin.AppendVarint([]byte{exprConst}, n)), nil
 	case ir.DimSym:
-		return e.node(binary.AppendUvarint([]byte{exprSym}, uint64(e.symbols[d]))), nil
+		return e.node(encbin.AppendUvarint([]byte{exprSym}, uint64(e.symbols[d]))), nil
 	case ir.DimUnknown:
 		return 0, errUnknownDim
 	case ir.DimSum:
@@ -277,8 +277,8 @@ func (e *encoder) join(op byte, a, b int) int {
 }
 
 func (e *encoder) pair(op byte, a, b int) int {
-	n := binary.AppendUvarint([]byte{op}, uint64(a))
-	return e.node(binary.AppendUvarint(n, uint64(b)))
+	n := encbin.AppendUvarint([]byte{op}, uint64(a))
+	return e.node(encbin.AppendUvarint(n, uint64(b)))
 }
 
 func (e *encoder) node(n []byte) int {

@@ -2,7 +2,7 @@ package mlx
 
 import (
 	"bufio"
-	"encoding/binary"
+	encbin "encoding/binary"
 	"fmt"
 	"io"
 	"math"
@@ -77,7 +77,7 @@ func (c *Constant) literal(limit int) string {
 
 // element is the first element of data in decimal; the bits in hexadecimal where it has no short decimal form.
 func element(d ir.DType, data []byte) string {
-	le := binary.LittleEndian
+	le := encbin.LittleEndian
 	switch d {
 	case ir.Bool:
 		return strconv.FormatBool(data[0] != 0)
@@ -105,7 +105,7 @@ func (p *Plan) printProgram(b *bufio.Writer, g *Program) {
 	fmt.Fprintf(b, "program @%s(%s) {\n", g.Name, regList(g.Params, g.Types))
 	for i := range g.Calls {
 		c := &g.Calls[i]
-		line := p.callText(c)
+		line := p.CallText(c)
 		var notes []string
 		if len(c.Out) > 0 && g.Types[c.Out[0]].Kind != ir.NoType {
 			notes = append(notes, g.Types[c.Out[0]].String())
@@ -125,7 +125,7 @@ func (p *Plan) printProgram(b *bufio.Writer, g *Program) {
 }
 
 // CallText is one call in the text form, without its notes.
-func (p *Plan) callText(c *Call) string {
+func (p *Plan) CallText(c *Call) string {
 	var b strings.Builder
 	if len(c.Out) > 0 {
 		b.WriteString(regList(c.Out, nil) + " = ")

@@ -298,14 +298,35 @@ struct Result : EmilyResult {
   std::string message;
 };
 
+// anyThread makes a CPU stream that every thread may use, one at a time; nothing where MLX has none. The name is
+// found through its argument, since it came with MLX 0.32.
+template <class D>
+std::optional<mx::Stream> anyThread(D cpu) {
+  if constexpr (requires { new_thread_unsafe_stream(cpu); })
+    return new_thread_unsafe_stream(cpu);
+  else if (MLX_VERSION_NUMERIC < 31002)
+    return mx::new_stream(cpu);
+  return std::nullopt;
+}
+
 struct Worker {
-  mx::Stream stream;
-  explicit Worker(mx::Device d) : stream(mx::new_stream(d)) {
-#if MLX_VERSION_NUMERIC >= 31002
-    mx::set_default_stream(stream);  // of this thread only, from this version on
-#endif
-  }
+  mx::Stream stream, cpu;
+  Worker(mx::Stream stream, mx::Stream cpu) : stream(stream), cpu(cpu) {}
 };
+
+Worker* newWorker(bool gpu, bool pinned) {
+  mx::Device cpu(mx::Device::cpu);
+  if (!pinned) {
+    auto s = anyThread(cpu);
+    if (gpu || !s) return nullptr;
+    return new Worker(*s, *s);
+  }
+  auto s = mx::new_stream(gpu ? mx::Device(mx::Device::gpu) : cpu);
+#if MLX_VERSION_NUMERIC >= 31002
+  mx::set_default_stream(s);  // of this thread only, from this version on
+#endif
+  return new Worker(s, gpu ? mx::new_stream(cpu) : s);
+}
 
 void fail(Result* r, EmilyStatus status, const char* what, Where w) {
   r->status = status;
@@ -329,9 +350,21 @@ void guard(Result* r, const Where& where, F f) {
   }
 }
 
+// spinTime is how long evaluate polls before it sleeps: a small plan is done sooner than a thread wakes up.
+constexpr auto spinTime = std::chrono::microseconds(50);
+
+void evaluate(std::vector<array>& v) {
+  mx::async_eval(v);
+  auto end = std::chrono::steady_clock::now() + spinTime;
+  for (auto& a : v) {
+    while (!a.is_available() && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+    a.wait();
+  }
+}
+
 // rows evaluates the arrays and makes those row-contiguous that are not.
 void rows(std::vector<array>& v, mx::Stream s) {
-  mx::eval(v);
+  evaluate(v);
   std::vector<array> again;
   for (auto& a : v)
     if (!a.flags().row_contiguous) again.push_back(a = mx::contiguous(a, false, s));
@@ -382,10 +415,11 @@ EMILY_API int32_t emily_gpu_available() {
 // emily_has_call reports whether the table has a call of that name.
 EMILY_API int32_t emily_has_call(const char* name) { return table().count(name) != 0; }
 
-// emily_worker_new makes a stream for the calling thread, which is the one that runs on it.
-EMILY_API void* emily_worker_new(int32_t gpu, char** err) {
+// emily_worker_new makes a stream: of the calling thread, which alone may then run on it, or else of all threads, one
+// at a time. It returns null without an error where there is no stream of all threads.
+EMILY_API void* emily_worker_new(int32_t gpu, int32_t pinned, char** err) {
   try {
-    return new Worker(mx::Device(gpu ? mx::Device::gpu : mx::Device::cpu));
+    return newWorker(gpu, pinned);
   } catch (const std::exception& e) {
     setChars(err, e.what());
   } catch (...) {
@@ -403,7 +437,8 @@ EMILY_API void* emily_plan_new(void* worker, const uint8_t* bytes, int64_t n, co
   guard(r, where, [&] {
     plan.reset(readPlan(bytes, n, data, ndata));
     if (plan->setup < 0) return;
-    Ctx c(*plan, static_cast<Worker*>(worker)->stream, std::vector<int64_t>(plan->symbols), nullptr);
+    auto w = static_cast<Worker*>(worker);
+    Ctx c(*plan, w->stream, w->cpu, std::vector<int64_t>(plan->symbols), nullptr);
     try {
       plan->prepared = run(c, plan->setup, {});
       mx::eval(plan->prepared);
@@ -421,15 +456,15 @@ EMILY_API void emily_plan_free(void* plan) { delete static_cast<Plan*>(plan); }
 EMILY_API EmilyResult* emily_run(void* worker, void* planp, const EmilyTensor* in, int64_t nin, const int64_t* syms, const int32_t* cancel) {
   auto r = new Result();
   auto& plan = *static_cast<Plan*>(planp);
-  auto stream = static_cast<Worker*>(worker)->stream;
-  Ctx c(plan, stream, std::vector<int64_t>(syms, syms + plan.symbols), reinterpret_cast<const std::atomic<int32_t>*>(cancel));
+  auto w = static_cast<Worker*>(worker);
+  Ctx c(plan, w->stream, w->cpu, std::vector<int64_t>(syms, syms + plan.symbols), reinterpret_cast<const std::atomic<int32_t>*>(cancel));
   guard(r, c.where, [&] {
     auto args = wrapInputs(plan, in, nin);
     std::vector<array> held = args;  // keeps MLX from reusing the caller's memory for results
     args.insert(args.end(), plan.prepared.begin(), plan.prepared.end());
     r->arrays = run(c, plan.main, std::move(args));
     c.checkCancel();
-    rows(r->arrays, stream);
+    rows(r->arrays, w->stream);
     describe(r);
   });
   return r;

@@ -42,9 +42,6 @@ array sdpa(const array& q, const array& k, const array& v, float scale, const st
     return mx::fast::scaled_dot_product_attention(q, k, v, scale, mode, mask, sinks, s);
 }
 
-// MLX has these decompositions on the CPU only; every backend can run a CPU stream beside its own.
-inline mx::StreamOrDevice onCPU() { return mx::Device(mx::Device::cpu); }
-
 inline std::vector<array> pair(std::pair<array, array> p) { return {p.first, p.second}; }
 
 // FFTs take a norm before the stream from MLX 0.32 on; here it is always "backward".
@@ -89,16 +86,16 @@ inline const Row nnRows[] = {
 
     FFT(fftn), FFT(ifftn), FFT(rfftn), FFT(irfftn),
 
-    {"linalg_inv", OUT(mx::linalg::inv(c.in(k, 0), onCPU()))},
-    {"linalg_pinv", OUT(mx::linalg::pinv(c.in(k, 0), onCPU()))},
-    {"linalg_cholesky", OUT(mx::linalg::cholesky(c.in(k, 0), k.params[0].b, onCPU()))},
-    {"linalg_solve", OUT(mx::linalg::solve(c.in(k, 0), c.in(k, 1), onCPU()))},
-    {"linalg_solve_triangular", OUT(mx::linalg::solve_triangular(c.in(k, 0), c.in(k, 1), k.params[0].b, onCPU()))},
-    {"linalg_qr", OUTS(pair(mx::linalg::qr(c.in(k, 0), onCPU())))},
-    {"linalg_svd", OUTS(mx::linalg::svd(c.in(k, 0), true, onCPU()))},
-    {"linalg_lu", OUTS(mx::linalg::lu(c.in(k, 0), onCPU()))},
-    {"linalg_eigh", OUTS(pair(mx::linalg::eigh(c.in(k, 0), k.params[0].s, onCPU())))},
-    {"linalg_eigvalsh", OUT(mx::linalg::eigvalsh(c.in(k, 0), k.params[0].s, onCPU()))},
+    {"linalg_inv", OUT(mx::linalg::inv(c.in(k, 0), c.cpu))},
+    {"linalg_pinv", OUT(mx::linalg::pinv(c.in(k, 0), c.cpu))},
+    {"linalg_cholesky", OUT(mx::linalg::cholesky(c.in(k, 0), k.params[0].b, c.cpu))},
+    {"linalg_solve", OUT(mx::linalg::solve(c.in(k, 0), c.in(k, 1), c.cpu))},
+    {"linalg_solve_triangular", OUT(mx::linalg::solve_triangular(c.in(k, 0), c.in(k, 1), k.params[0].b, c.cpu))},
+    {"linalg_qr", OUTS(pair(mx::linalg::qr(c.in(k, 0), c.cpu)))},
+    {"linalg_svd", OUTS(mx::linalg::svd(c.in(k, 0), true, c.cpu))},
+    {"linalg_lu", OUTS(mx::linalg::lu(c.in(k, 0), c.cpu))},
+    {"linalg_eigh", OUTS(pair(mx::linalg::eigh(c.in(k, 0), k.params[0].s, c.cpu)))},
+    {"linalg_eigvalsh", OUT(mx::linalg::eigvalsh(c.in(k, 0), k.params[0].s, c.cpu))},
     {"linalg_cross", OUT(mx::linalg::cross(c.in(k, 0), c.in(k, 1), c.i32(k, 0), c.s))},
 
     {"random_key", OUT(mx::random::key(static_cast<uint64_t>(c.i64(k, 0))))},

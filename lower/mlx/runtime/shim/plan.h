@@ -85,14 +85,14 @@ using Frame = std::vector<std::optional<array>>;
 // Ctx is one run: the bound symbols and the registers of the innermost program.
 struct Ctx {
   const Plan& plan;
-  mx::Stream s;
+  mx::Stream s, cpu;  // cpu is for what MLX has on the CPU only
   std::vector<int64_t> symbols;
   const std::atomic<int32_t>* cancel;  // may be null
   Frame* frame = nullptr;
   Where where;
 
-  Ctx(const Plan& plan, mx::Stream s, std::vector<int64_t> symbols, const std::atomic<int32_t>* cancel)
-      : plan(plan), s(s), symbols(std::move(symbols)), cancel(cancel) {}
+  Ctx(const Plan& plan, mx::Stream s, mx::Stream cpu, std::vector<int64_t> symbols, const std::atomic<int32_t>* cancel)
+      : plan(plan), s(s), cpu(cpu), symbols(std::move(symbols)), cancel(cancel) {}
 
   const array& in(const Call& k, size_t i) const {
     if (i >= k.in.size() || k.in[i] < 0) throw std::invalid_argument("operand " + std::to_string(i) + " is absent");

@@ -1,0 +1,125 @@
+package emily
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/emilyc/emily/interp"
+	"github.com/emilyc/emily/ir"
+	"github.com/emilyc/emily/lower/mlx"
+	"github.com/emilyc/emily/passes"
+)
+
+// Backend is what runs a program.
+type Backend string
+
+// The backends. Auto is MLX where `emilyc setup` has made it ready, else the interpreter.
+const (
+	Auto        Backend = "auto"
+	Interpreter Backend = "interp"
+	MLX         Backend = "mlx"
+)
+
+type compileOptions struct {
+	backend  Backend
+	pipeline []passes.Pass
+	fallback mlx.Fallback
+	compiled bool
+	verify   bool
+	warn     func(string)
+}
+
+// CompileOption says how a model is compiled.
+type CompileOption func(*compileOptions)
+
+// WithBackend chooses the backend (default Auto).
+func WithBackend(b Backend) CompileOption { return func(o *compileOptions) { o.backend = b } }
+
+// WithPipeline chooses the passes (default passes.Default); none leaves the program as imported.
+func WithPipeline(p ...passes.Pass) CompileOption {
+	return func(o *compileOptions) { o.pipeline = p }
+}
+
+// WithFallback says what becomes of ops that MLX cannot run (default mlx.FallbackWarn): an error that names them, or the
+// interpreter between two stages of MLX, with or without a warning.
+func WithFallback(f mlx.Fallback) CompileOption { return func(o *compileOptions) { o.fallback = f } }
+
+// WithMLXCompile has MLX compile stretches of elementwise ops (mx::compile).
+func WithMLXCompile() CompileOption { return func(o *compileOptions) { o.compiled = true } }
+
+// WithVerifier has the verifier run after every pass.
+func WithVerifier() CompileOption { return func(o *compileOptions) { o.verify = true } }
+
+// WithWarnings has warn called with what is worth knowing and no error, such as host islands.
+func WithWarnings(warn func(string)) CompileOption { return func(o *compileOptions) { o.warn = warn } }
+
+// builders are the backends by name.
+var builders = map[Backend]func(context.Context, *ir.Module, compileOptions) (program, error){
+	Interpreter: buildInterp,
+	MLX:         buildMLX,
+	Auto:        buildAuto,
+}
+
+// Compile makes an executable. A model that needs values of inputs is compiled when Run has them.
+//
+// Errors: of an unknown backend, *ir.Error from passes and lowering, and *runtime.SetupError where MLX is asked for
+// and not set up.
+func (m *Model) Compile(ctx context.Context, opts ...CompileOption) (*Executable, error) {
+	o := compileOptions{backend: Auto, pipeline: passes.Default, fallback: mlx.FallbackWarn, warn: func(string) {}}
+	for _, set := range opts {
+		set(&o)
+	}
+	build := builders[o.backend]
+	if build == nil {
+		return nil, fmt.Errorf("unknown backend %q: use interp, mlx or auto", o.backend)
+	}
+	e := &Executable{model: m}
+	e.build = func(ctx context.Context, module *ir.Module) (program, error) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if _, err := passes.Run(module, o.pipeline, passes.Options{Eval: interp.EvalOp, Verify: o.verify}); err != nil {
+			return nil, err
+		}
+		return build(ctx, module, o)
+	}
+	if err := m.retain(); err != nil {
+		return nil, err
+	}
+	if m.base == nil {
+		return e, nil
+	}
+	var err error
+	if e.fixed, err = e.build(ctx, m.base.Clone()); err != nil {
+		_ = m.release()
+		return nil, err
+	}
+	return e, nil
+}
+
+// ParseFallback reads error, warn or silent.
+func ParseFallback(s string) (mlx.Fallback, error) {
+	f := mlx.Fallback(s)
+	switch f {
+	case mlx.FallbackError, mlx.FallbackWarn, mlx.FallbackSilent:
+		return f, nil
+	}
+	return "", fmt.Errorf("fallback %q: use error, warn or silent", s)
+}
+
+// interpProgram runs in the interpreter.
+type interpProgram struct{ *interp.Program }
+
+func buildInterp(_ context.Context, m *ir.Module, _ compileOptions) (program, error) {
+	p, err := interp.New(m.Main())
+	if err != nil {
+		return nil, err
+	}
+	return interpProgram{p}, nil
+}
+
+func (p interpProgram) run(ctx context.Context, inputs []ir.Datum) ([]ir.Datum, error) {
+	return p.Run(ctx, inputs)
+}
+
+func (p interpProgram) close() error { return nil }

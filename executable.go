@@ -1,0 +1,179 @@
+package emily
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"sync"
+	"unsafe"
+
+	"github.com/emilyc/emily/ir"
+)
+
+// Executable is a compiled model. Its methods are safe for concurrent use.
+type Executable struct {
+	model *Model
+	build func(ctx context.Context, m *ir.Module) (program, error)
+	fixed program // nil where values of inputs decide the program
+	cache specialised
+
+	life   sync.RWMutex // held by runs; Close waits for them
+	closed bool
+}
+
+// program is a module made ready to run by a backend.
+type program interface {
+	run(ctx context.Context, inputs []ir.Datum) ([]ir.Datum, error)
+	close() error
+}
+
+// Inputs are what Run takes, in order.
+func (e *Executable) Inputs() []Port { return e.model.Inputs() }
+
+// Outputs are what Run gives, in order.
+func (e *Executable) Outputs() []Port { return e.model.Outputs() }
+
+// Run runs the model on inputs by name. Sizes may be any that the symbols in the inputs' types and the model's
+// facts allow. Where an operand that has to be known at compile time is computed from inputs, the model is
+// compiled for their values, once for each of the last 16 sets of values.
+//
+// Errors are *ir.Error for inputs that do not fit, which name the input, what it should be, and the remedy; ctx's
+// error when it ends first; and those of the backend. Inputs must not change during the run.
+func (e *Executable) Run(ctx context.Context, inputs map[string]ir.Datum) (map[string]ir.Datum, error) {
+	list, err := order(e.model.Name(), e.model.inputs, inputs)
+	if err != nil {
+		return nil, err
+	}
+	outputs, err := e.RunOrdered(ctx, list)
+	if err != nil {
+		return nil, err
+	}
+	named := make(map[string]ir.Datum, len(outputs))
+	for i, v := range outputs {
+		named[e.model.outputs[i].Name] = v
+	}
+	return named, nil
+}
+
+// RunOrdered is Run for inputs and outputs in the order of Inputs and Outputs.
+func (e *Executable) RunOrdered(ctx context.Context, inputs []ir.Datum) ([]ir.Datum, error) {
+	e.life.RLock()
+	defer e.life.RUnlock()
+	if e.closed {
+		return nil, fmt.Errorf("%s: the executable is %w", e.model.Name(), ErrClosed)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := checkInputs(e.model.Name(), e.model.inputs, inputs); err != nil {
+		return nil, err
+	}
+	if e.fixed != nil {
+		return e.own(e.fixed.run(ctx, inputs))
+	}
+	return e.own(e.runSpecialised(ctx, inputs))
+}
+
+// Close waits for the runs that have begun and frees what they use.
+func (e *Executable) Close() error {
+	e.life.Lock()
+	defer e.life.Unlock()
+	if e.closed {
+		return nil
+	}
+	e.closed = true
+	err := e.cache.close()
+	if e.fixed != nil {
+		err = e.fixed.close()
+	}
+	if r := e.model.release(); err == nil {
+		err = r
+	}
+	return err
+}
+
+// own copies results that view the model's file, which may be closed before they are dropped.
+func (e *Executable) own(outputs []ir.Datum, err error) ([]ir.Datum, error) {
+	if err != nil {
+		return nil, err
+	}
+	for i, v := range outputs {
+		if t, ok := v.(*ir.Tensor); ok && e.model.views(t) {
+			c := *t
+			c.Data = slices.Clone(t.Data)
+			outputs[i] = &c
+		}
+	}
+	return outputs, nil
+}
+
+// views reports whether t's elements lie in a blob of the model.
+func (m *Model) views(t *ir.Tensor) bool {
+	if len(t.Data) == 0 || m.base == nil {
+		return false
+	}
+	at := uintptr(unsafe.Pointer(&t.Data[0]))
+	for _, b := range m.base.Blobs {
+		if len(b.Data) == 0 {
+			continue
+		}
+		if start := uintptr(unsafe.Pointer(&b.Data[0])); at >= start && at < start+uintptr(len(b.Data)) {
+			return true
+		}
+	}
+	return false
+}
+
+// runSpecialised compiles for the values of the inputs that the import needs, and runs on the others.
+func (e *Executable) runSpecialised(ctx context.Context, inputs []ir.Datum) ([]ir.Datum, error) {
+	for {
+		keyed := e.cache.keyed(len(inputs))
+		p, done, err := e.cache.find(keyOf(inputs, keyed), func() (program, []bool, error) { return e.specialise(ctx, inputs) })
+		if err != nil {
+			return nil, err
+		}
+		if e.cache.widen(p, keyed) { // p depends on values that are not in its key
+			done()
+			continue
+		}
+		defer done()
+		var rest []ir.Datum
+		for i, v := range inputs {
+			if !p.bound[i] {
+				rest = append(rest, v)
+			}
+		}
+		return p.run(ctx, rest)
+	}
+}
+
+func (e *Executable) specialise(ctx context.Context, inputs []ir.Datum) (program, []bool, error) {
+	named := map[string]ir.Datum{}
+	for i, p := range e.model.inputs {
+		named[p.Name] = inputs[i]
+	}
+	module, names, err := e.model.Specialise(named)
+	if err != nil {
+		return nil, nil, err
+	}
+	bound := make([]bool, len(inputs))
+	for i, p := range e.model.inputs {
+		bound[i] = slices.Contains(names, p.Name)
+	}
+	prog, err := e.build(ctx, module)
+	return prog, bound, err
+}
+
+// keyOf identifies the values of those inputs that are keyed.
+func keyOf(inputs []ir.Datum, keyed []bool) cacheKey {
+	h := sha256.New()
+	fmt.Fprint(h, keyed)
+	for i, v := range inputs {
+		if t, ok := v.(*ir.Tensor); ok && keyed[i] {
+			fmt.Fprintf(h, "%s%v%q", t.DType, t.Shape, t.Strings)
+			h.Write(t.Data)
+		}
+	}
+	return cacheKey(h.Sum(nil))
+}

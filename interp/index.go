@@ -1,0 +1,211 @@
+package interp
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/emilyc/emily/ir"
+)
+
+// positions resolves indices into an axis of size n: negative ones count from the end.
+func positions(op *ir.Op, label string, index *ir.Tensor, n int) ([]int, error) {
+	raw := ints(index)
+	out := make([]int, len(raw))
+	for i, v := range raw {
+		if v < -int64(n) || v >= int64(n) {
+			return nil, opError(op, ir.ValueError, label, "%s: index %d at position %s into an axis of size %d", op.Kind, v, place(index.Shape, i), n)
+		}
+		if v < 0 {
+			v += int64(n)
+		}
+		out[i] = int(v)
+	}
+	return out, nil
+}
+
+// place is a flat position as an index list.
+func place(shape []int, at int) string {
+	index := make([]int, len(shape))
+	for i := len(shape) - 1; i >= 0; i-- {
+		index[i] = at % shape[i]
+		at /= shape[i]
+	}
+	return fmt.Sprint(index)
+}
+
+// evalGather takes slices along an axis. ONNX Gather.
+func evalGather(e *Env, op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
+	x, idx, axis := tensor(args, 0), tensor(args, 1), int(op.Attrs.(*ir.AxisAttrs).Axis)
+	index, err := positions(op, "gather_c3", idx, x.Shape[axis])
+	if err != nil {
+		return nil, err
+	}
+	out, err := e.take(op, x, axis, index)
+	if err != nil {
+		return nil, err
+	}
+	return []ir.Datum{reshaped(out, slices.Concat([]int{}, x.Shape[:axis], idx.Shape, x.Shape[axis+1:]))}, nil
+}
+
+// elementPlaces is, for each element of idx, the flat place in x that it names along the axis; along the other axes the
+// place is that of the element itself.
+func elementPlaces(op *ir.Op, label string, x, idx *ir.Tensor, axis int) ([]int, error) {
+	for k, n := range idx.Shape {
+		if k != axis && n > x.Shape[k] {
+			return nil, opError(op, ir.ShapeError, label, "%s: indices %v reach past %v on axis %d", op.Kind, idx.Shape, x.Shape, k)
+		}
+	}
+	out, err := positions(op, label, idx, x.Shape[axis])
+	if err != nil {
+		return nil, err
+	}
+	strides := rowMajor(x.Shape)
+	index := make([]int, len(idx.Shape))
+	for i := range out {
+		at := out[i] * strides[axis]
+		for k, v := range index {
+			if k != axis {
+				at += v * strides[k]
+			}
+		}
+		out[i] = at
+		for k := len(index) - 1; k >= 0; k-- {
+			if index[k]++; index[k] < idx.Shape[k] {
+				break
+			}
+			index[k] = 0
+		}
+	}
+	return out, nil
+}
+
+// evalGatherElements takes single elements. ONNX GatherElements.
+func evalGatherElements(e *Env, op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
+	x, idx := tensor(args, 0), tensor(args, 1)
+	places, err := elementPlaces(op, "gather_elements_c3", x, idx, int(op.Attrs.(*ir.AxisAttrs).Axis))
+	if err != nil {
+		return nil, err
+	}
+	return one(e.pick(op, x, cloneShape(idx.Shape), places, 1))
+}
+
+// pick makes a tensor of runs of x that start at places.
+func (e *Env) pick(op *ir.Op, x *ir.Tensor, shape, places []int, run int) (*ir.Tensor, error) {
+	out, err := e.newTensor(op, x.DType, shape)
+	if err != nil {
+		return nil, err
+	}
+	parallelRows(len(places), run, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			copyRun(out, i*run, x, places[i], run)
+		}
+	})
+	return out, nil
+}
+
+// tuplePlaces is the flat place in x of each index tuple: tuples run along idx's last axis and index the axes of x
+// after the first batch ones, which both share.
+func tuplePlaces(op *ir.Op, label string, x, idx *ir.Tensor, batch int) ([]int, error) {
+	rank := len(idx.Shape)
+	depth := idx.Shape[rank-1]
+	if batch+depth > len(x.Shape) || !slices.Equal(x.Shape[:batch], idx.Shape[:batch]) {
+		return nil, opError(op, ir.ShapeError, label, "%s: indices %v into %v with %d batch axes", op.Kind, idx.Shape, x.Shape, batch)
+	}
+	raw, strides := ints(idx), rowMajor(x.Shape)
+	inBatch := product(idx.Shape[batch : rank-1])
+	slice := product(x.Shape[batch:])
+	out := make([]int, product(idx.Shape[:rank-1]))
+	for i := range out {
+		at := i / max(inBatch, 1) * slice
+		for k, v := range raw[i*depth : (i+1)*depth] {
+			n := int64(x.Shape[batch+k])
+			if v < -n || v >= n {
+				return nil, opError(op, ir.ValueError, label, "%s: index %d at position %s into an axis of size %d", op.Kind, v, place(idx.Shape, i*depth+k), n)
+			}
+			if v < 0 {
+				v += n
+			}
+			at += int(v) * strides[batch+k]
+		}
+		out[i] = at
+	}
+	return out, nil
+}
+
+// evalGatherND: ONNX GatherND.
+func evalGatherND(e *Env, op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
+	x, idx, batch := tensor(args, 0), tensor(args, 1), int(op.Attrs.(*ir.GatherNDAttrs).BatchDims)
+	places, err := tuplePlaces(op, "gather_nd_c4", x, idx, batch)
+	if err != nil {
+		return nil, err
+	}
+	rest := x.Shape[batch+idx.Shape[len(idx.Shape)-1]:]
+	shape := slices.Concat([]int{}, idx.Shape[:len(idx.Shape)-1], rest)
+	return one(e.pick(op, x, shape, places, product(rest)))
+}
+
+// evalScatterElements: ONNX ScatterElements. Of updates to the same place the last one wins.
+func evalScatterElements(e *Env, op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
+	x, idx, upd := tensor(args, 0), tensor(args, 1), tensor(args, 2)
+	a := op.Attrs.(*ir.ScatterAttrs)
+	if !slices.Equal(idx.Shape, upd.Shape) {
+		return nil, opError(op, ir.ShapeError, "scatter_elements_c3", "%s: indices %v, updates %v", op.Kind, idx.Shape, upd.Shape)
+	}
+	places, err := elementPlaces(op, "scatter_elements_c5", x, idx, int(a.Axis))
+	if err != nil {
+		return nil, err
+	}
+	return one(e.scatter(op, x, upd, places, 1, a.Reduction))
+}
+
+// evalScatterND: ONNX ScatterND.
+func evalScatterND(e *Env, op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
+	x, idx, upd := tensor(args, 0), tensor(args, 1), tensor(args, 2)
+	places, err := tuplePlaces(op, "scatter_nd_c5", x, idx, 0)
+	if err != nil {
+		return nil, err
+	}
+	rank := len(idx.Shape)
+	rest := x.Shape[idx.Shape[rank-1]:]
+	if !slices.Equal(upd.Shape, slices.Concat([]int{}, idx.Shape[:rank-1], rest)) {
+		return nil, opError(op, ir.ShapeError, "scatter_nd_c3", "%s: indices %v, updates %v into %v", op.Kind, idx.Shape, upd.Shape, x.Shape)
+	}
+	return one(e.scatter(op, x, upd, places, product(rest), op.Attrs.(*ir.ScatterAttrs).Reduction))
+}
+
+// scatter is x with runs of updates put, or reduced, into places.
+func (e *Env) scatter(op *ir.Op, x, upd *ir.Tensor, places []int, run int, reduction string) (*ir.Tensor, error) {
+	out, err := e.newTensor(op, x.DType, cloneShape(x.Shape))
+	if err != nil {
+		return nil, err
+	}
+	copyRun(out, 0, x, 0, x.Len())
+	switch d := x.DType; {
+	case reduction == "none":
+		for i, at := range places {
+			copyRun(out, at, upd, i*run, run)
+		}
+		return out, nil
+	case d == ir.String || d.Category() == ir.Complex:
+		return nil, opError(op, ir.DTypeError, "scatter_c1", "%s with reduction %s of %s", op.Kind, reduction, d)
+	case d.IsFloat():
+		scatterInto[float64](out, x, upd, places, run, reduction)
+	case isU64(d):
+		scatterInto[uint64](out, x, upd, places, run, reduction)
+	default:
+		scatterInto[int64](out, x, upd, places, run, reduction)
+	}
+	return out, nil
+}
+
+// scatterInto sums up in the wide type and rounds once.
+func scatterInto[N number](out, x, upd *ir.Tensor, places []int, run int, reduction string) {
+	zip := map[string]zipper[N]{"add": zipAdd[N], "mul": zipMul[N], "max": zipMax[N], "min": zipMin[N]}[reduction]
+	sums, u := make([]N, x.Len()), make([]N, run)
+	load(sums, x, 0)
+	for i, at := range places {
+		load(u, upd, i*run)
+		zip(sums[at:at+run], sums[at:at+run], u)
+	}
+	store(out, 0, sums)
+}

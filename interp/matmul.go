@@ -1,0 +1,84 @@
+package interp
+
+import (
+	"slices"
+
+	"github.com/emilyc/emily/ir"
+)
+
+// dense is a row-major matrix inside a tensor: the operand or the result of a product.
+type dense struct {
+	t          *ir.Tensor
+	at, stride int
+}
+
+func (d dense) row(dst []float64, r, c int) { loadFloats(dst, d.t, d.at+r*d.stride+c) }
+
+func (d dense) put(r, c int, v []float64) { storeFloats(d.t, d.at+r*d.stride+c, v) }
+
+// evalMatMul: NumPy's matmul; 1-D operands get an axis that the result drops. Floats add up in float64, integers wrap.
+func evalMatMul(e *Env, op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
+	a, b := tensor(args, 0), tensor(args, 1)
+	sa, sb := a.Shape, b.Shape
+	if len(sa) == 1 {
+		sa = []int{1, sa[0]}
+	}
+	if len(sb) == 1 {
+		sb = []int{sb[0], 1}
+	}
+	na, nb := len(sa)-2, len(sb)-2
+	m, k, n := sa[na], sa[na+1], sb[nb+1]
+	if k != sb[nb] {
+		return nil, opError(op, ir.ShapeError, "matmul_c3", "inner sizes differ: %s%v × %s%v", a.DType, a.Shape, b.DType, b.Shape)
+	}
+	batch, err := broadcastShapes(op, "matmul_c4", sa[:na], sb[:nb])
+	if err != nil {
+		return nil, err
+	}
+	shape := slices.Concat([]int{}, batch)
+	if len(a.Shape) > 1 {
+		shape = append(shape, m)
+	}
+	if len(b.Shape) > 1 {
+		shape = append(shape, n)
+	}
+	out, err := e.newTensor(op, a.DType, shape)
+	if err != nil || out.Len() == 0 {
+		return []ir.Datum{out}, err
+	}
+	if nb == 0 && na > 0 { // one matrix for all: one taller product
+		m *= product(batch)
+		batch, sa = nil, nil
+		na = 0
+	}
+	pa, pb := batchPlaces(batch, sa[:na], m*k), batchPlaces(batch, sb[:nb], k*n)
+	if a.DType.IsFloat() {
+		multiply(len(pa), m, n, k, func(i int) gemm {
+			return gemm{dense{a, pa[i], k}, dense{b, pb[i], n}, dense{out, i * m * n, n}}
+		})
+		return []ir.Datum{out}, nil
+	}
+	for i := range pa {
+		multiplyInts(out, i*m*n, a, pa[i], b, pb[i], m, n, k)
+	}
+	return []ir.Datum{out}, nil
+}
+
+// multiplyInts is one product of integer matrices that lie at the given places. Wrapping makes u64 the same as i64.
+func multiplyInts(out *ir.Tensor, at int, a *ir.Tensor, atA int, b *ir.Tensor, atB, m, n, k int) {
+	right := make([]int64, k*n)
+	loadInts(right, b, atB)
+	parallelRows(m, n*max(k, 1), func(lo, hi int) {
+		left, sums := make([]int64, k), make([]int64, n)
+		for r := lo; r < hi; r++ {
+			loadInts(left, a, atA+r*k)
+			clear(sums)
+			for p, v := range left {
+				for j, w := range right[p*n : (p+1)*n] {
+					sums[j] += v * w
+				}
+			}
+			storeInts(out, at+r*n, sums)
+		}
+	})
+}

@@ -1,0 +1,40 @@
+package interp
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+// parallel calls f on consecutive parts of [0, n) from all cores. A part is a multiple of grain, but for the last.
+func parallel(n, grain int, f func(lo, hi int)) {
+	workers := min(runtime.GOMAXPROCS(0), (n+grain-1)/grain)
+	if workers <= 1 {
+		if n > 0 {
+			f(0, n)
+		}
+		return
+	}
+	// Four parts a worker even out cores that are slower.
+	part := max((n/(4*workers)+grain-1)/grain, 1) * grain
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for {
+				hi := int(next.Add(int64(part)))
+				lo := hi - part
+				if lo >= n {
+					return
+				}
+				f(lo, min(hi, n))
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// parallelRows is parallel over n rows of size elements each, with parts worth a goroutine.
+func parallelRows(n, size int, f func(lo, hi int)) {
+	parallel(n, max(1, 1<<14/max(size, 1)), f)
+}

@@ -1,0 +1,75 @@
+package mlx
+
+import (
+	"fmt"
+
+	"github.com/emilyc/emily/ir"
+)
+
+// exactTerms is how many products of two 16-bit integers float64 adds exactly.
+const exactTerms = 1 << 20
+
+// limitMatMul: integers go through float64.
+func limitMatMul(op *ir.Op, opts Options) string {
+	a := op.Args[0]
+	if !a.DType().IsInt() {
+		return ""
+	}
+	if opts.Device == GPU {
+		return "matmul of integers needs float64, which is there on the CPU only"
+	}
+	if n, ok := a.Shape()[a.Rank()-1].Value(); ok && n > exactTerms {
+		return fmt.Sprintf("matmul of %s over %d terms is not exact", a.DType(), n)
+	}
+	return ""
+}
+
+// lowerMatMul: mx.matmul, which is of floats only.
+func lowerMatMul(l *lowering, op *ir.Op) {
+	a, b, d := l.reg(op.Args[0]), l.reg(op.Args[1]), op.Result().DType()
+	if d.IsFloat() {
+		l.set(op, l.b.Call(MatMul, a, b))
+		return
+	}
+	l.set(op, l.intMatMul(a, b, d))
+}
+
+// intMatMul is exact modulo 2ⁿ for integers of n bits: it adds products of 16-bit limbs in float64. Limb i of a times
+// limb j of b counts 2^16(i+j); what lies past the width is not computed.
+func (l *lowering) intMatMul(a, b Reg, d ir.DType) Reg {
+	if d.Bits() <= 16 {
+		p := l.b.Call(MatMul, l.b.Call(AsType, a, ir.F64), l.b.Call(AsType, b, ir.F64))
+		return l.b.Call(AsType, l.b.Call(AsType, p, ir.I64), d)
+	}
+	n := d.Bits() / 16
+	as, bs := l.limbs(a, n), l.limbs(b, n)
+	sum := Absent
+	for i := range as {
+		for j := range n - i {
+			p := l.b.Call(AsType, l.b.Call(MatMul, as[i], bs[j]), ir.I64)
+			if i+j > 0 {
+				p = l.b.Call(LeftShift, p, l.b.Int(ir.I64, int64(16*(i+j))))
+			}
+			if sum != Absent {
+				p = l.b.Call(Add, sum, p)
+			}
+			sum = p
+		}
+	}
+	return l.cast(sum, ir.I64, d)
+}
+
+// limbs are the 16-bit digits of an integer tensor, lowest first, as float64.
+func (l *lowering) limbs(r Reg, n int) []Reg {
+	r = l.b.Call(AsType, r, ir.I64)
+	out := make([]Reg, n)
+	for i := range out {
+		digit := r
+		if i > 0 {
+			digit = l.b.Call(RightShift, r, l.b.Int(ir.I64, int64(16*i)))
+		}
+		digit = l.b.Call(BitwiseAnd, digit, l.b.Int(ir.I64, 0xffff))
+		out[i] = l.b.Call(AsType, digit, ir.F64)
+	}
+	return out
+}

@@ -1,0 +1,359 @@
+package mlx
+
+import (
+	"math"
+	"slices"
+
+	"github.com/emilyc/emily/ir"
+)
+
+// lowerShapeOf and lowerDims are of known elements: materialise makes them.
+func lowerShapeOf(l *lowering, op *ir.Op) { l.set(op, l.materialise(op.Result())) }
+
+func lowerDims(l *lowering, op *ir.Op) { l.set(op, l.materialise(op.Result())) }
+
+// fixed reports whether the sizes of v are bound before the op that makes it has run.
+func (l *lowering) fixed(v *ir.Value) bool { return !slices.ContainsFunc(v.Type.Shape, l.isNew) }
+
+// lowerReshape: mx.reshape. A target that only the run knows may hold -1, and 0 for the size there is.
+func lowerReshape(l *lowering, op *ir.Op) {
+	x, y := op.Args[0], op.Result()
+	if l.fixed(y) {
+		if l.keepsChannels(x, y) {
+			shape := permuted([]ir.Dim(y.Shape()), channelsLast)
+			l.place(y, channelsLast, l.reshape(l.last(x), permuted(x.Shape(), channelsLast), shape))
+			return
+		}
+		l.set(op, l.reshape(l.reg(x), x.Shape(), y.Shape()))
+		return
+	}
+	target := l.reg(op.Args[1])
+	if !op.Attrs.(*ir.ReshapeAttrs).AllowZero {
+		target = l.copyZeros(target, op.Args[1], x.Shape())
+	}
+	shape := l.read(target, nil, op.Result().Rank())
+	l.set(op, l.b.Call(Reshape, l.reg(x), shape))
+}
+
+// copyZeros puts the sizes of an operand in place of 0 in a target shape.
+func (l *lowering) copyZeros(target Reg, v *ir.Value, shape ir.Shape) Reg {
+	sizes := make([]ir.Dim, int(v.Shape()[0].Terms()[0].Coef))
+	copy(sizes, shape)
+	zero := l.b.Call(Equal, target, l.b.Int(ir.I64, 0))
+	return l.b.Call(Where, zero, l.b.Call(Dims, sizes, ir.I64), target)
+}
+
+func (l *lowering) reshape(r Reg, from, to []ir.Dim) Reg {
+	if slices.Equal(from, to) {
+		return r
+	}
+	return l.b.Call(Reshape, r, to)
+}
+
+// keepsChannels reports whether x, which is there with channels last, keeps its first two axes as y and has the others
+// merged or split, as image models do before a transformer.
+func (l *lowering) keepsChannels(x, y *ir.Value) bool {
+	h := l.homes[x]
+	return h != nil && h.regs[channelsFirst] == Absent && y.Rank() >= 3 &&
+		x.Shape()[0] == y.Shape()[0] && x.Shape()[1] == y.Shape()[1]
+}
+
+// lowerTranspose: mx.transpose. Of a value with channels last it is one transpose of that, or none.
+func lowerTranspose(l *lowering, op *ir.Op) {
+	x, perm := op.Args[0], op.Attrs.(*ir.PermAttrs).Perm
+	h := l.homes[x]
+	if h == nil || h.regs[channelsFirst] != Absent {
+		l.set(op, l.transpose(l.reg(x), perm))
+		return
+	}
+	l.set(op, l.transpose(h.regs[channelsLast], compose(toFirst(x.Rank()), perm)))
+}
+
+// compose is the permutation that does p, then q.
+func compose(p, q []int64) []int64 {
+	out := make([]int64, len(q))
+	for i, k := range q {
+		out[i] = p[k]
+	}
+	return out
+}
+
+func (l *lowering) transpose(r Reg, perm []int64) Reg {
+	for i, p := range perm {
+		if int64(i) != p {
+			return l.b.Call(Transpose, r, perm)
+		}
+	}
+	return r
+}
+
+// lowerExpand: mx.broadcast_to. A target that only the run knows holds 1 or the size there is, or a size for a 1.
+func lowerExpand(l *lowering, op *ir.Op) {
+	x, y := op.Args[0], op.Result()
+	if slices.Equal(x.Shape(), y.Shape()) {
+		l.set(op, l.reg(x))
+		return
+	}
+	shape := slices.Clone([]ir.Dim(y.Shape()))
+	if _, known := op.Args[1].KnownDims(); !known {
+		target := l.dims(op, 1)
+		for i, t := range target {
+			k := i + len(shape) - len(target)
+			if at := k - (len(shape) - x.Rank()); at >= 0 && !x.Shape()[at].Is(1) {
+				t = t.Max(x.Shape()[at])
+			}
+			shape[k] = t
+		}
+	}
+	l.set(op, l.b.Call(BroadcastTo, l.reg(x), shape))
+}
+
+func lowerUnsqueeze(l *lowering, op *ir.Op) {
+	x, axes := l.reg(op.Args[0]), op.Attrs.(*ir.AxesAttrs).Axes
+	if len(axes) > 0 {
+		x = l.b.Call(ExpandDims, x, axes)
+	}
+	l.set(op, x)
+}
+
+func lowerSqueeze(l *lowering, op *ir.Op) {
+	x, axes := l.reg(op.Args[0]), op.Attrs.(*ir.AxesAttrs).Axes
+	if len(axes) > 0 {
+		x = l.b.Call(Squeeze, x, axes)
+	}
+	l.set(op, x)
+}
+
+// lowerConcat: mx.concatenate.
+func lowerConcat(l *lowering, op *ir.Op) {
+	regs := make([]Reg, len(op.Args))
+	for i := range op.Args {
+		regs[i] = l.arg(op, i)
+	}
+	if len(regs) == 1 {
+		l.set(op, regs[0])
+		return
+	}
+	l.set(op, l.b.Call(Concatenate, regs, l.axis(op.Attrs.(*ir.AxisAttrs).Axis, op.Result().Rank())))
+}
+
+// slicing is x[start:stop:step] on every axis, as in Python: bounds below 0 count from the end and are clamped.
+type slicing struct {
+	start, stop []ir.Dim
+	step        []int64
+}
+
+// wholeSlice takes everything.
+func wholeSlice(shape []ir.Dim) slicing {
+	s := slicing{make([]ir.Dim, len(shape)), slices.Clone(shape), make([]int64, len(shape))}
+	for i := range s.step {
+		s.step[i] = 1
+	}
+	return s
+}
+
+func (l *lowering) slice(r Reg, s slicing) Reg { return l.b.Call(Slice, r, s.start, s.stop, s.step) }
+
+// lowerSlice: ONNX Slice is Python's for positive steps, once its bounds fit MLX's 32 bits.
+func lowerSlice(l *lowering, op *ir.Op) {
+	x, a := op.Args[0], op.Attrs.(*ir.SliceAttrs)
+	starts, ends := l.bounds(op, 1), l.bounds(op, 2)
+	s := wholeSlice(x.Shape())
+	whole := true
+	for i, axis := range a.Axes {
+		n := x.Shape()[axis]
+		s.start[axis], s.stop[axis], s.step[axis] = clamp32(starts[i]), clamp32(ends[i]), a.Steps[i]
+		if a.Steps[i] < 0 {
+			s.start[axis], s.stop[axis] = l.backwards(n, starts[i], ends[i], a.Steps[i])
+		}
+		whole = whole && a.Steps[i] == 1 && starts[i].Is(0) && (s.stop[axis] == n || s.stop[axis].Is(math.MaxInt32))
+	}
+	if whole {
+		l.set(op, l.reg(x))
+		return
+	}
+	l.set(op, l.slice(l.reg(x), s))
+}
+
+// bounds are dims that fit 32 bits, where the run reads them: no axis is longer.
+func (l *lowering) bounds(op *ir.Op, i int) []ir.Dim {
+	v := op.Args[i]
+	if d, ok := v.KnownDims(); ok {
+		return d
+	}
+	r := l.b.Call(Clip, l.reg(v), l.b.Int(ir.I64, math.MinInt32+1), l.b.Int(ir.I64, math.MaxInt32))
+	return l.read(r, v.Sym, int(v.Shape()[0].Terms()[0].Coef))
+}
+
+// clamp32 is d within 32 bits, where it is known.
+func clamp32(d ir.Dim) ir.Dim {
+	n, ok := d.Value()
+	if !ok {
+		return d
+	}
+	return ir.Size(min(max(n, math.MinInt32+1), math.MaxInt32))
+}
+
+// backwards are the bounds for a negative step. Where signs are known they are counted from the end as Python needs it
+// to reach the first element; else they are taken as they come.
+func (l *lowering) backwards(n, start, end ir.Dim, step int64) (from, to ir.Dim) {
+	from, to = clamp32(start), clamp32(end)
+	if s := ir.SliceBound(n, start, step, false); s != ir.Unknown {
+		from = s
+	}
+	if e := ir.SliceBound(n, end, step, true); e != ir.Unknown {
+		to = e.Sub(n)
+	}
+	return from, to
+}
+
+// lowerSplit: mx.split at the running sums of the sizes.
+func lowerSplit(l *lowering, op *ir.Op) {
+	a, at := op.Attrs.(*ir.SplitAttrs), ir.Size(0)
+	x := l.arg(op, 0)
+	indices := make([]ir.Dim, 0, len(a.Sizes))
+	for _, n := range a.Sizes[:max(len(a.Sizes)-1, 0)] {
+		at = at.Add(n)
+		indices = append(indices, at)
+	}
+	if len(a.Sizes) <= 1 {
+		for _, v := range op.Results {
+			l.place(v, l.layout, x)
+		}
+		return
+	}
+	out := l.b.CallN(Split, len(a.Sizes), x, indices, l.axis(a.Axis, op.Args[0].Rank()))
+	for i, v := range op.Results {
+		l.place(v, l.layout, out[i])
+	}
+}
+
+// lowerPad: mx.pad for a constant; other modes take the elements by their indices. Negative amounts cut.
+func lowerPad(l *lowering, op *ir.Op) {
+	x, a := op.Args[0], op.Attrs.(*ir.PadAttrs)
+	pads := l.bounds(op, 1)
+	r := l.arg(op, 0)
+	if a.Mode != "constant" {
+		for i, axis := range a.Axes {
+			if lo, hi := pads[i], pads[i+len(a.Axes)]; !lo.Is(0) || !hi.Is(0) {
+				r = l.b.Call(Take, r, l.padIndices(a.Mode, x.Shape()[axis], lo, hi), l.axis(axis, x.Rank()))
+			}
+		}
+		l.set(op, r)
+		return
+	}
+	low, high := make([]ir.Dim, x.Rank()), make([]ir.Dim, x.Rank())
+	for i, axis := range a.Axes {
+		k := l.axis(axis, x.Rank())
+		low[k], high[k] = pads[i], pads[i+len(a.Axes)]
+	}
+	value := Absent
+	if v := op.Arg(2); v != nil {
+		value = l.reg(v)
+	}
+	l.set(op, l.pad(r, l.shape(x), x.DType(), low, high, value))
+}
+
+// pad adds value (0 where that is Absent) on both sides of every axis, and cuts where amounts are negative.
+func (l *lowering) pad(r Reg, shape []ir.Dim, d ir.DType, low, high []ir.Dim, value Reg) Reg {
+	s, cuts, adds := wholeSlice(shape), false, false
+	up, down := slices.Clone(low), slices.Clone(high)
+	for i := range low {
+		cutLow, cutHigh := cut(low[i]), cut(high[i])
+		cuts = cuts || !cutLow.Is(0) || !cutHigh.Is(0)
+		s.start[i], s.stop[i] = cutLow, shape[i].Sub(cutHigh)
+		up[i], down[i] = low[i].Add(cutLow), high[i].Add(cutHigh)
+		adds = adds || !up[i].Is(0) || !down[i].Is(0)
+	}
+	if cuts {
+		r = l.slice(r, s)
+	}
+	if !adds {
+		return r
+	}
+	if value == Absent {
+		s, _ := Storage(d)
+		value = l.b.Scalar(s, 0)
+	}
+	return l.b.Call(Pad, r, up, down, value)
+}
+
+// cut is how much a padding by d takes away.
+func cut(d ir.Dim) ir.Dim {
+	if lo, _ := d.Bounds(); lo >= 0 && !isRead(d) {
+		return ir.Size(0)
+	}
+	return ir.Size(-1).Mul(d).Max(ir.Size(0))
+}
+
+// isRead reports whether d is a symbol of a value that the run reads, which may be negative.
+func isRead(d ir.Dim) bool {
+	name := d.Name()
+	return d.Op() == ir.DimSym && len(name) > 5 && name[:5] == "read#"
+}
+
+// padIndices are the indices along an axis of n elements that padding takes, from -lo to n + hi: reflected at both ends,
+// wrapped round, or held at the edge.
+func (l *lowering) padIndices(mode string, n, lo, hi ir.Dim) Reg {
+	i := l.b.Call(Arange, ir.Size(-1).Mul(lo), n.Add(hi), 1, ir.I64)
+	last := l.b.Call(DimScalar, n.Sub(ir.Size(1)), ir.I64)
+	switch mode {
+	case "wrap":
+		return l.b.Call(Remainder, i, l.b.Call(DimScalar, n.Max(ir.Size(1)), ir.I64))
+	case "edge":
+		return l.b.Call(Clip, i, l.b.Int(ir.I64, 0), last)
+	}
+	period := n.Sub(ir.Size(1)).Mul(ir.Size(2)).Max(ir.Size(1))
+	phase := l.b.Call(Remainder, i, l.b.Call(DimScalar, period, ir.I64))
+	return l.b.Call(Subtract, last, l.b.Call(Abs, l.b.Call(Subtract, last, phase)))
+}
+
+// lowerTile: mx.tile.
+func lowerTile(l *lowering, op *ir.Op) {
+	l.set(op, l.b.Call(Tile, l.reg(op.Args[0]), l.dims(op, 1)))
+}
+
+// lowerRange: mx.arange counts in integers; a range of floats is start + i · delta.
+func lowerRange(l *lowering, op *ir.Op) {
+	d, y := op.Result().DType(), op.Result()
+	if d.IsInt() {
+		start, limit, delta := l.scalar(op, 0), l.scalar(op, 1), l.scalar(op, 2)
+		l.set(op, l.b.Call(Arange, start, limit, delta, d))
+		return
+	}
+	wide := ir.F64
+	if l.opts.Device == GPU {
+		wide = ir.F32
+	}
+	start, delta := l.cast(l.reg(op.Args[0]), d, wide), l.cast(l.reg(op.Args[2]), d, wide)
+	n := y.Shape()[0]
+	if !l.fixed(y) || !n.IsConst() {
+		span := l.b.Call(Subtract, l.cast(l.reg(op.Args[1]), d, wide), start)
+		count := l.b.Call(Maximum, l.b.Call(Ceil, l.b.Call(Divide, span, delta)), l.b.Scalar(wide, 0))
+		n = l.read(l.b.Call(AsType, count, ir.I64), nil, 1)[0]
+	}
+	i := l.b.Call(Arange, 0, n, 1, wide)
+	l.set(op, l.cast(l.b.Call(Add, l.b.Call(Multiply, i, delta), start), wide, d))
+}
+
+// scalar is operand i, a single integer, as a parameter for calls.
+func (l *lowering) scalar(op *ir.Op, i int) ir.Dim {
+	if d := l.dims(op, i); len(d) == 1 {
+		return d[0]
+	}
+	l.b.Errorf("operand %d of %s is no scalar", i, op.Kind)
+	return ir.Size(0)
+}
+
+// lowerTrilu: mx.tril and mx.triu.
+func lowerTrilu(l *lowering, op *ir.Op) {
+	call, k := Tril, ir.Size(0)
+	if op.Attrs.(*ir.TriluAttrs).Upper {
+		call = Triu
+	}
+	if op.Arg(1) != nil {
+		k = clamp32(l.scalar(op, 1))
+	}
+	l.set(op, l.b.Call(call, l.reg(op.Args[0]), k))
+}
+

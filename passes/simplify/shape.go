@@ -1,0 +1,192 @@
+package simplify
+
+import (
+	"slices"
+
+	"github.com/emilyc/emily/ir"
+	"github.com/emilyc/emily/passes/rewrite"
+)
+
+// views are the kinds that keep the elements in order and change the shape alone.
+var views = []ir.Kind{ir.Reshape, ir.Unsqueeze, ir.Squeeze}
+
+var shapeRules = []rewrite.Rule{
+	{Name: "same-shape", Doc: "a chain of reshape, unsqueeze and squeeze that ends in the shape it began with: x", Kinds: views, Rewrite: sameShape},
+	{Name: "view-chain", Doc: "reshape of reshape, unsqueeze or squeeze: one reshape", Kinds: []ir.Kind{ir.Reshape}, Rewrite: reshapeOfView},
+	{Name: "unsqueeze-chain", Doc: "unsqueeze of unsqueeze: one", Kinds: []ir.Kind{ir.Unsqueeze}, Rewrite: unsqueezeChain},
+	{Name: "squeeze-chain", Doc: "squeeze of squeeze: one", Kinds: []ir.Kind{ir.Squeeze}, Rewrite: squeezeChain},
+	{Name: "view-of-reshape", Doc: "unsqueeze or squeeze of a reshape: one reshape", Kinds: []ir.Kind{ir.Unsqueeze, ir.Squeeze}, Rewrite: viewOfReshape},
+	{Name: "identity-transpose", Doc: "a transpose that moves nothing: x", Kinds: []ir.Kind{ir.Transpose}, Rewrite: identityTranspose},
+	{Name: "transpose-chain", Doc: "transpose of transpose: one", Kinds: []ir.Kind{ir.Transpose}, Rewrite: transposeChain},
+	{Name: "same-size", Doc: "expand, tile, pad or slice that changes no size: x", Kinds: []ir.Kind{ir.Expand, ir.Tile, ir.Pad, ir.Slice}, Rewrite: sameSize},
+	{Name: "expand-chain", Doc: "expand of expand: one", Kinds: []ir.Kind{ir.Expand}, Rewrite: expandChain},
+	{Name: "concat-of-one", Doc: "concat of one operand: x", Kinds: []ir.Kind{ir.Concat}, Rewrite: concatOfOne},
+	{Name: "concat-of-empty", Doc: "operands without elements leave a concat", Kinds: []ir.Kind{ir.Concat}, Rewrite: concatOfEmpty},
+	{Name: "concat-of-split", Doc: "concat of all results of a split: x", Kinds: []ir.Kind{ir.Concat}, Rewrite: concatOfSplit},
+	{Name: "split-to-one", Doc: "split to one result: x", Kinds: []ir.Kind{ir.Split}, Rewrite: splitToOne},
+	{Name: "slice-chain", Doc: "slice of slice with known bounds: one", Kinds: []ir.Kind{ir.Slice}, Rewrite: sliceChain},
+}
+
+func sameShape(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
+	for x := op.Args[0]; ; {
+		if rw.SameType(x.Type, op.Result().Type) {
+			return rewrite.One(x)
+		}
+		inner := def(x, views...)
+		if inner == nil || !x.HasOneUse() { // longer chains are others' too, and are walked there
+			return nil
+		}
+		x = inner.Args[0]
+	}
+}
+
+func reshapeOfView(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
+	inner := def(op.Args[0], views...)
+	if inner == nil {
+		return nil
+	}
+	return reshape(rw, op, inner.Args[0])
+}
+
+// reshape makes op a reshape of x, whose elements are those of op's operand in the same order.
+func reshape(rw *rewrite.Rewriter, op *ir.Op, x *ir.Value) []*ir.Value {
+	if op.Kind == ir.Reshape && !copies(op) {
+		return rewrite.One(rw.Like(ir.Reshape, op.Attrs, x, op.Args[1]))
+	}
+	shape := op.Result().Type.Shape
+	if !rw.Defined(shape...) || len(shape) > ir.MaxSym {
+		return nil
+	}
+	return rewrite.One(rw.Op(ir.Reshape, &ir.ReshapeAttrs{AllowZero: true}, x, rw.Dims(shape...)))
+}
+
+// copies reports whether the target of a reshape may hold a 0, which stands for a size of the operand.
+func copies(op *ir.Op) bool {
+	dims, ok := op.Args[1].KnownDims()
+	return !op.Attrs.(*ir.ReshapeAttrs).AllowZero && (!ok || slices.ContainsFunc(dims, func(d ir.Dim) bool {
+		lo, hi := d.Bounds()
+		return lo <= 0 && hi >= 0
+	}))
+}
+
+func viewOfReshape(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
+	inner := def(op.Args[0], ir.Reshape)
+	if inner == nil || !op.Args[0].HasOneUse() {
+		return nil
+	}
+	return reshape(rw, op, inner.Args[0])
+}
+
+func axes(op *ir.Op) []int64 { return op.Attrs.(*ir.AxesAttrs).Axes }
+
+// unsqueezeChain counts the outer axes in the result, and the inner ones among what the outer leave.
+func unsqueezeChain(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
+	inner := def(op.Args[0], ir.Unsqueeze)
+	if inner == nil {
+		return nil
+	}
+	return rewrite.One(rw.Op(ir.Unsqueeze, &ir.AxesAttrs{Axes: through(op.Result().Rank(), axes(op), axes(inner))}, inner.Args[0]))
+}
+
+func squeezeChain(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
+	inner := def(op.Args[0], ir.Squeeze)
+	if inner == nil {
+		return nil
+	}
+	return rewrite.One(rw.Op(ir.Squeeze, &ir.AxesAttrs{Axes: through(inner.Args[0].Rank(), axes(inner), axes(op))}, inner.Args[0]))
+}
+
+// through joins the axes `first` of a tensor with the axes `rest`, which count those that first leaves.
+func through(rank int, first, rest []int64) []int64 {
+	var out []int64
+	left := int64(0)
+	for i := range int64(rank) {
+		if slices.Contains(first, i) {
+			out = append(out, i)
+			continue
+		}
+		if slices.Contains(rest, left) {
+			out = append(out, i)
+		}
+		left++
+	}
+	return out
+}
+
+func perm(op *ir.Op) []int64 { return op.Attrs.(*ir.PermAttrs).Perm }
+
+func identityTranspose(_ *rewrite.Rewriter, op *ir.Op) []*ir.Value {
+	if !slices.IsSorted(perm(op)) {
+		return nil
+	}
+	return rewrite.One(op.Args[0])
+}
+
+func transposeChain(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
+	inner := def(op.Args[0], ir.Transpose)
+	if inner == nil {
+		return nil
+	}
+	p := make([]int64, len(perm(op)))
+	for i, k := range perm(op) {
+		p[i] = perm(inner)[k]
+	}
+	return rewrite.One(rw.Op(ir.Transpose, &ir.PermAttrs{Perm: p}, inner.Args[0]))
+}
+
+// sameSize needs more than equal types where elements could move within a size: a slice must step forward, by
+// one, and pads must all be 0.
+func sameSize(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
+	switch op.Kind {
+	case ir.Slice:
+		if slices.ContainsFunc(op.Attrs.(*ir.SliceAttrs).Steps, func(s int64) bool { return s != 1 }) {
+			return nil
+		}
+	case ir.Pad:
+		pads, ok := op.Args[1].KnownInts()
+		if !ok || slices.ContainsFunc(pads, func(n int64) bool { return n != 0 }) {
+			return nil
+		}
+	}
+	return when(rw, op, op.Args[0])
+}
+
+func expandChain(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
+	inner := def(op.Args[0], ir.Expand)
+	shape := op.Result().Type.Shape
+	if inner == nil || !rw.Defined(shape...) || len(shape) > ir.MaxSym {
+		return nil
+	}
+	return rewrite.One(rw.Op(ir.Expand, nil, inner.Args[0], rw.Dims(shape...)))
+}
+
+func concatOfOne(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
+	if len(op.Args) != 1 {
+		return nil
+	}
+	return rewrite.One(op.Args[0])
+}
+
+func concatOfEmpty(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
+	axis := op.Attrs.(*ir.AxisAttrs).Axis
+	args := slices.DeleteFunc(slices.Clone(op.Args), func(v *ir.Value) bool { return v.Type.Shape[axis].Is(0) })
+	if len(args) == 0 || len(args) == len(op.Args) {
+		return nil
+	}
+	return rewrite.One(rw.Like(ir.Concat, op.Attrs, args...))
+}
+
+func concatOfSplit(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
+	split := def(op.Args[0], ir.Split)
+	if split == nil || split.Attrs.(*ir.SplitAttrs).Axis != op.Attrs.(*ir.AxisAttrs).Axis || !slices.Equal(split.Results, op.Args) {
+		return nil
+	}
+	return when(rw, op, split.Args[0])
+}
+
+func splitToOne(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
+	if len(op.Results) != 1 {
+		return nil
+	}
+	return when(rw, op, op.Args[0])
+}

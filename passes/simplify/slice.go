@@ -1,0 +1,102 @@
+package simplify
+
+import (
+	"math"
+	"slices"
+
+	"github.com/emilyc/emily/ir"
+	"github.com/emilyc/emily/passes/rewrite"
+)
+
+// cut is what a slice does to one axis.
+type cut struct{ axis, start, end, step int64 }
+
+// cuts are those of a slice whose bounds are known.
+func cuts(op *ir.Op) ([]cut, bool) {
+	starts, ok1 := op.Args[1].KnownInts()
+	ends, ok2 := op.Args[2].KnownInts()
+	if !ok1 || !ok2 {
+		return nil, false
+	}
+	a := op.Attrs.(*ir.SliceAttrs)
+	out := make([]cut, len(a.Axes))
+	for i, axis := range a.Axes {
+		out[i] = cut{axis, starts[i], ends[i], a.Steps[i]}
+	}
+	return out, true
+}
+
+func sliceChain(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
+	inner := def(op.Args[0], ir.Slice)
+	if inner == nil || !op.Args[0].HasOneUse() {
+		return nil
+	}
+	first, ok1 := cuts(inner)
+	second, ok2 := cuts(op)
+	if !ok1 || !ok2 {
+		return nil
+	}
+	x := inner.Args[0]
+	joined := slices.Clone(first)
+	for _, c := range second {
+		i := slices.IndexFunc(first, func(f cut) bool { return f.axis == c.axis })
+		if i < 0 {
+			joined = append(joined, c)
+			continue
+		}
+		n, ok := x.Type.Shape[c.axis].Value()
+		if !ok || first[i].step < 0 || c.step < 0 {
+			return nil
+		}
+		joined[i] = first[i].then(c, n)
+	}
+	return rewrite.One(sliceOf(rw, x, joined))
+}
+
+// then is c and after it d, for an axis of size n; both step forward.
+func (c cut) then(d cut, n int64) cut {
+	start, count := c.take(n)
+	at, count := d.take(count)
+	if count == 0 {
+		return cut{c.axis, 0, 0, 1}
+	}
+	start += at * c.step
+	step := product(c.step, d.step)
+	if count == 1 {
+		return cut{c.axis, start, start + 1, 1}
+	}
+	return cut{c.axis, start, start + (count-1)*step + 1, step}
+}
+
+// take is where the cut of an axis of size n starts, and how many elements it has.
+func (c cut) take(n int64) (start, count int64) {
+	bound := func(b int64) int64 {
+		if b < 0 {
+			b = max(b, -n) + n
+		}
+		return min(b, n)
+	}
+	start = bound(c.start)
+	if length := bound(c.end) - start; length > 0 {
+		count = (length-1)/c.step + 1
+	}
+	return start, count
+}
+
+// product of two positive steps; one too large for int64 takes one element anyway.
+func product(a, b int64) int64 {
+	if a > math.MaxInt64/b {
+		return math.MaxInt64
+	}
+	return a * b
+}
+
+func sliceOf(rw *rewrite.Rewriter, x *ir.Value, cs []cut) *ir.Value {
+	a := &ir.SliceAttrs{}
+	var starts, ends []ir.Dim
+	for _, c := range cs {
+		a.Axes, a.Steps = append(a.Axes, c.axis), append(a.Steps, c.step)
+		starts, ends = append(starts, ir.Size(c.start)), append(ends, ir.Size(c.end))
+	}
+	return rw.Like(ir.Slice, a, x, rw.Dims(starts...), rw.Dims(ends...))
+}
