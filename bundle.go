@@ -40,7 +40,7 @@ func WriteBundle(m *ir.Module, path string) error {
 	for _, a := range b.attrs {
 		a.Blob = &ir.Blob{Name: bundleBlob}
 	}
-	header, err := b.header(program(c, size))
+	header, err := b.header(programText(c, size))
 	if err != nil {
 		return err
 	}
@@ -122,8 +122,8 @@ func (b *bundleWriter) pad(align int64) int64 {
 	return b.end
 }
 
-// program prints c with the line of its one blob, whose bytes are not there yet, after the first.
-func program(c *ir.Module, size int64) string {
+// programText prints c with the line of its one blob, whose bytes are not there yet, after the first.
+func programText(c *ir.Module, size int64) string {
 	c.Blobs = nil
 	first, rest, _ := strings.Cut(c.String(), "\n")
 	return fmt.Sprintf("%s\nblob @%s = file %q %d\n%s", first, bundleBlob, bundleHere, size, rest)

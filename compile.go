@@ -3,6 +3,7 @@ package emily
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/emilyc/emily/interp"
 	"github.com/emilyc/emily/ir"
@@ -54,7 +55,7 @@ func WithVerifier() CompileOption { return func(o *compileOptions) { o.verify = 
 func WithWarnings(warn func(string)) CompileOption { return func(o *compileOptions) { o.warn = warn } }
 
 // builders are the backends by name.
-var builders = map[Backend]func(context.Context, *ir.Module, compileOptions) (program, error){
+var builders = map[Backend]func(*ir.Module, compileOptions, *Timing) (program, error){
 	Interpreter: buildInterp,
 	MLX:         buildMLX,
 	Auto:        buildAuto,
@@ -74,14 +75,16 @@ func (m *Model) Compile(ctx context.Context, opts ...CompileOption) (*Executable
 		return nil, fmt.Errorf("unknown backend %q: use interp, mlx or auto", o.backend)
 	}
 	e := &Executable{model: m}
-	e.build = func(ctx context.Context, module *ir.Module) (program, error) {
+	e.build = func(ctx context.Context, module *ir.Module, t *Timing) (program, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
+		start := time.Now()
 		if _, err := passes.Run(module, o.pipeline, passes.Options{Eval: interp.EvalOp, Verify: o.verify}); err != nil {
 			return nil, err
 		}
-		return build(ctx, module, o)
+		t.Passes = time.Since(start)
+		return build(module, o, t)
 	}
 	if err := m.retain(); err != nil {
 		return nil, err
@@ -90,7 +93,7 @@ func (m *Model) Compile(ctx context.Context, opts ...CompileOption) (*Executable
 		return e, nil
 	}
 	var err error
-	if e.fixed, err = e.build(ctx, m.base.Clone()); err != nil {
+	if e.fixed, err = e.build(ctx, m.base.Clone(), &e.timing); err != nil {
 		_ = m.release()
 		return nil, err
 	}
@@ -110,8 +113,11 @@ func ParseFallback(s string) (mlx.Fallback, error) {
 // interpProgram runs in the interpreter.
 type interpProgram struct{ *interp.Program }
 
-func buildInterp(_ context.Context, m *ir.Module, _ compileOptions) (program, error) {
+func buildInterp(m *ir.Module, _ compileOptions, t *Timing) (program, error) {
+	start := time.Now()
+	t.Backend = Interpreter
 	p, err := interp.New(m.Main())
+	t.Load = time.Since(start)
 	if err != nil {
 		return nil, err
 	}

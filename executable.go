@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 	"unsafe"
 
 	"github.com/emilyc/emily/ir"
@@ -13,10 +14,11 @@ import (
 
 // Executable is a compiled model. Its methods are safe for concurrent use.
 type Executable struct {
-	model *Model
-	build func(ctx context.Context, m *ir.Module) (program, error)
-	fixed program // nil where values of inputs decide the program
-	cache specialised
+	model  *Model
+	build  func(ctx context.Context, m *ir.Module, t *Timing) (program, error)
+	timing Timing
+	fixed  program // nil where values of inputs decide the program
+	cache  specialised
 
 	life   sync.RWMutex // held by runs; Close waits for them
 	closed bool
@@ -27,6 +29,16 @@ type program interface {
 	run(ctx context.Context, inputs []ir.Datum) ([]ir.Datum, error)
 	close() error
 }
+
+// Timing says how long the steps of compiling took, and which backend there is in the end. It is zero for a model that is
+// compiled when Run has values of inputs.
+type Timing struct {
+	Backend             Backend
+	Passes, Lower, Load time.Duration
+}
+
+// Timing is how long Compile's steps took.
+func (e *Executable) Timing() Timing { return e.timing }
 
 // Inputs are what Run takes, in order.
 func (e *Executable) Inputs() []Port { return e.model.Inputs() }
@@ -161,7 +173,7 @@ func (e *Executable) specialise(ctx context.Context, inputs []ir.Datum) (program
 	for i, p := range e.model.inputs {
 		bound[i] = slices.Contains(names, p.Name)
 	}
-	prog, err := e.build(ctx, module)
+	prog, err := e.build(ctx, module, &Timing{})
 	return prog, bound, err
 }
 

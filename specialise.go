@@ -15,10 +15,10 @@ type cacheKey [32]byte
 // specialised is a cache of programs by the values they were compiled for; the one used longest ago goes first.
 // The zero value is empty.
 type specialised struct {
-	mu     sync.Mutex
-	order  list.List // of *entry, most recent first
-	byKey  map[cacheKey]*list.Element
-	inKey  []bool // the inputs whose values programs have depended on so far
+	mu    sync.Mutex
+	order list.List // of *entry, most recent first
+	byKey map[cacheKey]*list.Element
+	inKey []bool // the inputs whose values programs have depended on so far
 }
 
 // entry is a program, or the error that compiling it gave.

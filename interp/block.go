@@ -209,9 +209,10 @@ func (e *Env) checkFacts(b *block, facts []ir.Fact) error {
 		if holds, known := (ir.Fact{Rel: f.Rel, A: ir.Size(x), B: ir.Size(y)}).Holds(nil); holds || !known {
 			continue
 		}
-		err := &ir.Error{Kind: ir.ShapeError, Msg: factText(f, x, y), Remedy: "give inputs of sizes that agree"}
-		if locs := b.region.Func.Module.Locs; int(f.Loc) < len(locs) {
-			err.Loc = locs[f.Loc]
+		m := b.region.Func.Module
+		err := &ir.Error{Kind: ir.ShapeError, Loc: ir.Loc{File: m.Name}, Msg: factText(f, x, y), Remedy: "give inputs of sizes that agree"}
+		if f.Loc > 0 && int(f.Loc) < len(m.Locs) {
+			err.Loc = m.Locs[f.Loc]
 		}
 		return err
 	}

@@ -216,7 +216,8 @@ func formatFloat(v float64, d ir.DType) string {
 		return strings.TrimPrefix(strings.ToLower(strconv.FormatFloat(v, 'g', -1, 64)), "+")
 	}
 	s := shortest(v, d)
-	if a := math.Abs(v); a != 0 && (a < 1e-4 || a >= 1e16) {
+	plain := map[ir.DType]float64{ir.F64: 1e16, ir.F32: 1e6}[d]
+	if a := math.Abs(v); a != 0 && (a < 1e-4 || a >= max(plain, 1e3)) {
 		return s
 	}
 	f, _ := strconv.ParseFloat(s, 64)

@@ -117,10 +117,10 @@ func contentOf(t *ir.Tensor) content {
 	return c
 }
 
-// diff compares tensors; floats agree to rtol.
-func diff(want, got *ir.Tensor, rtol float64) string {
-	return cmp.Diff(contentOf(want), contentOf(got), cmpopts.EquateNaNs(), cmpopts.EquateEmpty(),
+// diff compares tensors; floats agree to tol, relative where they are above 1.
+func diff(want, got *ir.Tensor, tol float64) string {
+	return cmp.Diff(contentOf(want), contentOf(got), cmpopts.EquateEmpty(),
 		cmp.Comparer(func(a, b float64) bool {
-			return a == b || math.IsNaN(a) && math.IsNaN(b) || math.Abs(a-b) <= rtol*max(math.Abs(a), math.Abs(b))
+			return a == b || math.IsNaN(a) && math.IsNaN(b) || math.Abs(a-b) <= tol*max(1, math.Abs(a), math.Abs(b))
 		}))
 }

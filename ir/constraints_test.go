@@ -29,7 +29,7 @@ func TestConstraints(t *testing.T) {
 	}
 }
 
-func archive(t *testing.T, name string) []txtar.File {
+func archive(t testing.TB, name string) []txtar.File {
 	t.Helper()
 	a, err := txtar.ParseFile(filepath.Join("testdata", name))
 	if err != nil {
@@ -85,7 +85,9 @@ var tampered = []struct {
 	{"op_c8", func(_ *Module, f *Func) { f.Body.Ops[1].place = nil }},
 	{"op_c9", func(_ *Module, f *Func) { f.Body.Ops[1].Results = nil }},
 	{"op_c10", func(m *Module, f *Func) { f.Body.Ops[1].Loc = LocID(len(m.Locs)) }},
-	{"const_c4", func(m *Module, f *Func) { f.Body.Ops[0].Attrs.(*ConstAttrs).Blob = &Blob{Name: "b", Data: m.Blobs[0].Data} }},
+	{"const_c4", func(m *Module, f *Func) {
+		f.Body.Ops[0].Attrs.(*ConstAttrs).Blob = &Blob{Name: "b", Data: m.Blobs[0].Data}
+	}},
 }
 
 const tamperText = `module "t"

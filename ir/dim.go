@@ -444,31 +444,53 @@ func (a Dim) FloorDiv(b Dim) Dim {
 	return function(DimDiv, a, b)
 }
 
-// ExactDiv is a / b when b is one product that divides every term of a.
+// ExactDiv is a / b where b is a factor of a: the quotient of polynomials without a remainder.
 func (a Dim) ExactDiv(b Dim) (Dim, bool) {
-	if a == b && !a.Is(0) && a != Unknown {
-		return Size(1), true
-	}
-	pb := b.poly()
-	if len(pb) != 1 || a == Unknown || b == Unknown {
+	if a == Unknown || b == Unknown || b.Is(0) {
 		return Dim{}, false
 	}
-	var out []term
-	for _, t := range a.poly() {
-		if t.coef%pb[0].coef != 0 || t.coef == math.MinInt64 && pb[0].coef == -1 {
+	lead := leading(b.poly())
+	quotient, rest := Dim{}, a
+	for range maxTerms {
+		if rest.Is(0) {
+			return quotient, true
+		}
+		q, ok := divideTerm(leading(rest.poly()), lead)
+		if !ok {
 			return Dim{}, false
 		}
-		atoms := slices.Clone(t.atoms)
-		for _, f := range pb[0].atoms {
-			i := slices.Index(atoms, f)
-			if i < 0 {
-				return Dim{}, false
-			}
-			atoms = slices.Delete(atoms, i, i+1)
+		quotient, rest = quotient.Add(q), rest.Sub(q.Mul(b))
+		if rest == Unknown || quotient == Unknown {
+			return Dim{}, false
 		}
-		out = append(out, term{t.coef / pb[0].coef, atoms})
 	}
-	return normal(out), true
+	return Dim{}, false
+}
+
+// leading is the term of the highest degree, and among those the first by its atoms: a graded monomial order, which
+// polynomial division needs to end.
+func leading(p []term) term {
+	return slices.MinFunc(p, func(s, t term) int {
+		if len(s.atoms) != len(t.atoms) {
+			return len(t.atoms) - len(s.atoms)
+		}
+		return compareAtoms(s.atoms, t.atoms)
+	})
+}
+
+func divideTerm(t, by term) (Dim, bool) {
+	if t.coef%by.coef != 0 || t.coef == math.MinInt64 && by.coef == -1 {
+		return Dim{}, false
+	}
+	atoms := slices.Clone(t.atoms)
+	for _, f := range by.atoms {
+		i := slices.Index(atoms, f)
+		if i < 0 {
+			return Dim{}, false
+		}
+		atoms = slices.Delete(atoms, i, i+1)
+	}
+	return normal([]term{{t.coef / by.coef, atoms}}), true
 }
 
 // Mod is a - b × a.FloorDiv(b).

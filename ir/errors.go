@@ -17,6 +17,15 @@ const (
 
 var errorKinds = [...]string{"malformed", "shape", "dtype", "attribute", "value", "unknown value"}
 
+// clip keeps a message that quotes its input readable.
+func clip(s string) string {
+	const most = 2000
+	if len(s) > most {
+		return s[:most] + "…"
+	}
+	return s
+}
+
 func (k ErrorKind) String() string { return errorKinds[k] }
 
 // Error is a broken constraint of an op or a module.
@@ -31,9 +40,9 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	s := e.Msg
+	s := clip(e.Msg)
 	if l := e.Loc.String(); l != "" {
-		s = l + ": " + s
+		s = clip(l) + ": " + s
 	}
 	if e.Label != "" {
 		s += fmt.Sprintf(" [%s]", e.Label)

@@ -82,7 +82,8 @@ var attrTypes = func() (types [NumKinds]reflect.Type) {
 	return types
 }()
 
-// wellFormed holds type_c1: a tensor has a dtype, and its sizes are known expressions, none a negative number.
+// wellFormed holds type_c1: a tensor has a dtype and a rank of at most MaxRank, and its sizes are known expressions, none
+// a negative number.
 func (c *Infer) wellFormed(t Type) bool {
 	if err := t.wellFormed(); err != "" {
 		c.fail(ShapeError, "type_c1", "%s: %s", t, err)

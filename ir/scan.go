@@ -224,21 +224,26 @@ func (p *scanner) typeAt(depth int) Type {
 		return OptionalOf(elem)
 	case "map":
 		p.want("<")
-		key := p.dtype(p.ident())
-		p.i += len(key.String())
+		key := p.dtype()
 		p.want(",")
 		elem := p.typeAt(depth + 1)
 		p.want(">")
 		return MapOf(key, elem)
 	}
-	d := p.dtype(id)
+	d := p.dtypeOf(id)
 	p.want("[")
 	return TensorOf(d, p.dims("]")...)
 }
 
-func (p *scanner) dtype(name string) DType {
+func (p *scanner) dtype() DType {
+	id := p.ident()
+	p.i += len(id)
+	return p.dtypeOf(id)
+}
+
+func (p *scanner) dtypeOf(name string) DType {
 	d, err := ParseDType(name)
-	if err != nil && p.err == nil {
+	if err != nil {
 		p.fail("%v", err)
 	}
 	return d
@@ -285,8 +290,7 @@ func (p *scanner) attr(f reflect.Value) {
 	case *string:
 		*dst = p.str()
 	case *DType:
-		*dst = p.dtype(p.ident())
-		p.i += len(dst.String())
+		*dst = p.dtype()
 	case *Type:
 		*dst = p.typ()
 	case *Dim:

@@ -184,7 +184,8 @@ func inferExpand(c *Infer) {
 // inferUnsqueeze: unsqueeze_c1 sorted, distinct axes of the result.
 func inferUnsqueeze(c *Infer) {
 	x, axes := c.arg(0), c.op.Attrs.(*AxesAttrs).Axes
-	if !c.axes("unsqueeze_c1", axes, x.Rank()+len(axes)) {
+	if len(axes) > MaxRank || !c.axes("unsqueeze_c1", axes, x.Rank()+len(axes)) {
+		c.fail(AttrError, "unsqueeze_c1", "%d axes", len(axes))
 		return
 	}
 	var shape Shape
@@ -319,7 +320,7 @@ func SliceBound(n, bound Dim, step int64, end bool) Dim {
 			return high
 		}
 		if v <= math.MinInt32 {
-			return low
+			return low.Min(high)
 		}
 	}
 	switch {

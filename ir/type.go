@@ -29,6 +29,9 @@ type Type struct {
 // Shape is the list of a tensor's dims, outermost first.
 type Shape []Dim
 
+// MaxRank is the highest rank of a tensor, NumPy's.
+const MaxRank = 64
+
 // TensorOf is the type of a tensor.
 func TensorOf(d DType, shape ...Dim) Type { return Type{Kind: TensorType, DType: d, Shape: shape} }
 
@@ -81,6 +84,9 @@ func (t Type) wellFormed() string {
 		if t.DType == Invalid || t.DType >= NumDTypes {
 			return "no dtype"
 		}
+	}
+	if len(t.Shape) > MaxRank {
+		return "the rank is too high"
 	}
 	for _, d := range t.Shape {
 		if n, ok := d.Value(); d == Unknown || ok && n < 0 {

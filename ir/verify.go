@@ -125,9 +125,17 @@ func (v *verifier) define(x *Value, by *Op, defined map[*Value]bool) {
 			v.fail(u.Op, "value_c2", "stale use of a value by %s", u.Op.Kind)
 		}
 	}
-	if x.Sym != nil && !x.Type.Shape.NumElements().Is(int64(len(x.Sym))) {
+	if x.Sym != nil && !x.home().Reduce(x.Type.Shape.NumElements()).Is(int64(len(x.Sym))) {
 		v.fail(by, "value_c3", "%d symbolic elements of %s", len(x.Sym), x.Type)
 	}
+}
+
+// home is the region that defines x.
+func (x *Value) home() *Region {
+	if x.Def != nil {
+		return x.Def.Region
+	}
+	return x.Region
 }
 
 // op: op_c7 operands are defined before, in the same region; op_c8 their use lists know the op;

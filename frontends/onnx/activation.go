@@ -155,23 +155,30 @@ func importDropout10(n *Node) []*ir.Value {
 // importDropout: from opset 12 on, an operand says whether it trains.
 func importDropout(n *Node) []*ir.Value {
 	n.Int("seed", 0)
-	if n.flag(n.arg(2), "training_mode", false) && !n.keepsAll(n.arg(1)) {
-		n.fail(Unsupported, "export the model for inference", "dropout in training mode is random")
+	if n.flag(n.arg(2), "training_mode", false) {
+		n.checkRatio(n.arg(1))
 	}
 	return n.dropped(ir.Bool)
 }
 
-// keepsAll reports whether the ratio of dropped elements is the constant 0.
-func (n *Node) keepsAll(ratio *ir.Value) bool {
-	if ratio == nil || ratio.Def == nil || ratio.Def.Kind != ir.Const {
-		return false
+// checkRatio makes sure that no element is dropped.
+func (n *Node) checkRatio(ratio *ir.Value) {
+	const remedy = "export the model for inference"
+	if ratio == nil {
+		n.fail(Unsupported, remedy, "dropout in training mode is random")
+		return
 	}
-	for _, b := range ratio.Def.Attrs.(*ir.ConstAttrs).Bytes() {
+	t := n.constOf(ratio)
+	if t == nil {
+		n.b.Fail(n.needs(ratio, "the ratio of dropout in training mode must be known when the model is compiled"))
+		return
+	}
+	for _, b := range t.Data {
 		if b != 0 {
-			return false
+			n.fail(Unsupported, remedy, "dropout in training mode is random")
+			return
 		}
 	}
-	return true
 }
 
 // dropped is the data as it is, and a mask of ones.

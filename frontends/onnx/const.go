@@ -133,16 +133,3 @@ func convertInts[E int32 | uint8](ints []int64) []E {
 	}
 	return out
 }
-
-// constInts are the elements of a constant that is too large to be followed symbolically, or holds whole numbers as floats.
-func constInts(v *ir.Value) ([]int64, bool) {
-	const most = 1 << 16
-	if v.Def == nil || v.Def.Kind != ir.Const {
-		return nil, false
-	}
-	t, err := v.Def.Attrs.(*ir.ConstAttrs).Tensor()
-	if err != nil || t.Len() > most || !t.DType.IsInt() && t.DType != ir.Bool {
-		return nil, false
-	}
-	return t.Ints(), true
-}

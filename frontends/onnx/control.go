@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/emilyc/emily/frontends/onnx/pb"
@@ -10,12 +11,16 @@ import (
 var controlRows = []row{
 	{"", "If", since(1, 11, 13, 16, 19, 21, 23, 24, 25), 1, 1, many, importIf},
 	{"", "Loop", since(1, 11, 13, 16, 19, 21, 23, 24, 25), 0, many, many, importLoop},
-	{"", "Scan", since(8), 2, many, many, importScan8},
+	{"", "Scan", since(8), 0, many, many, importScan8},
 	{"", "Scan", since(9, 11, 16, 19, 21, 23, 24, 25), 1, many, many, importScan},
 }
 
 // build imports graph g into the scope and gives the values of its outputs.
 func (s *scope) build(g *pb.GraphProto) ([]*ir.Value, error) {
+	defer s.im.leave()
+	if err := s.im.enter(); err != nil {
+		return nil, err
+	}
 	if err := s.open(g); err != nil {
 		return nil, err
 	}
@@ -78,21 +83,14 @@ func (n *Node) branches(then, els *pb.GraphProto) []*ir.Value {
 	}
 	for i := range ra {
 		if ra[i].Rank() != rb[i].Rank() {
-			n.fail(Unsupported, "bind the sizes or inputs that the condition depends on, so that one branch is taken"+n.conditionInputs(),
-				"output %d is %s in one branch and %s in the other", i, ra[i].Type, rb[i].Type)
+			n.b.Fail(n.needs(n.in[0], fmt.Sprintf("output %d is %s in one branch and %s in the other: the condition must be known when the model is compiled",
+				i, ra[i].Type, rb[i].Type)))
 			return nil
 		}
 	}
 	a.b.Yield(ra...)
 	b.b.Yield(rb...)
 	return n.b.Ops(ir.If, nil, []*ir.Region{a.region, b.region}, append([]*ir.Value{n.in[0]}, b.captures...)...)
-}
-
-func (n *Node) conditionInputs() string {
-	if names := n.s.im.sources(n.in[0]); len(names) > 0 {
-		return ": " + nameList(names)
-	}
-	return ""
 }
 
 // addCapture makes a parameter for a value that another region captures.
@@ -121,10 +119,7 @@ func (s *scope) body(l *loop) (*scope, []*ir.Value, error) {
 		return nil, nil, errf(Invalid, remedyExport, "the body takes %d operands and gives %d, must take %d and give at least %d",
 			len(g.Input), len(g.Output), len(l.params), l.yields+l.carried)
 	}
-	again := s.im.again
-	defer func() { s.im.again = again }()
-	for attempt := 0; ; attempt++ {
-		s.im.again = again + attempt
+	for {
 		in, results, err := s.iteration(l)
 		if err != nil {
 			return nil, nil, err
@@ -309,10 +304,10 @@ func (n *Node) scan(s *scope, g *pb.GraphProto, a *ir.ScanAttrs, operands []*ir.
 
 // importScan8: Scan-8 has a batch axis before everything: a scan over the batch around a scan over the sequence.
 func importScan8(n *Node) []*ir.Value {
-	operands := n.in[1:]
+	operands := n.in[min(1, len(n.in)):]
 	g, inputs := n.scanBody(operands)
 	dirs := n.Ints("directions", repeated(0, inputs)...)
-	if n.in[0] != nil {
+	if n.arg(0) != nil {
 		n.fail(Unsupported, "export with opset 9 or newer", "scan with sequence_lens")
 	}
 	if !n.ok() {

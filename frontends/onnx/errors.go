@@ -119,16 +119,17 @@ func Locate(err error, at Error) error {
 	return &c
 }
 
-// fill sets the empty place fields; the node's are one unit.
+// fill sets the empty place fields; the node's are one unit. Names are copied: an error outlives the mapped file
+// that they may be views of.
 func (e *Error) fill(at Error) {
 	if e.File == "" {
-		e.File = at.File
+		e.File = strings.Clone(at.File)
 	}
 	if e.Node == "" && e.Op == "" {
-		e.Node, e.Op, e.Domain, e.Opset = at.Node, at.Op, at.Domain, at.Opset
+		e.Node, e.Op, e.Domain, e.Opset = strings.Clone(at.Node), strings.Clone(at.Op), strings.Clone(at.Domain), at.Opset
 	}
 	if e.Tensor == "" {
-		e.Tensor = at.Tensor
+		e.Tensor = strings.Clone(at.Tensor)
 	}
 }
 

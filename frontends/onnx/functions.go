@@ -50,11 +50,9 @@ func indexFunctions(list []*pb.FunctionProto) (map[funcKey]*function, error) {
 	return index, nil
 }
 
-// checkCalls refuses recursion, calls that nest too deep, and functions that grow beyond all bounds.
+// checkCalls refuses recursion, calls that nest too deep, and functions that grow beyond all bounds. What it finds is
+// the budget of nodes for the import.
 func (im *importer) checkCalls(nodes []*pb.NodeProto) error {
-	if len(im.functions) == 0 {
-		return nil
-	}
 	_, total, err := im.measure(nodes, 0)
 	if err != nil {
 		return err
@@ -62,8 +60,29 @@ func (im *importer) checkCalls(nodes []*pb.NodeProto) error {
 	if total > maxNodes {
 		return errf(TooLarge, "export the model without functions", "inlining its functions makes more than %d nodes", maxNodes)
 	}
+	im.budget = total + maxRebuilt
 	return nil
 }
+
+// spend takes one node from the budget. It is exceeded by loops whose bodies are imported again and again, and by
+// subgraphs that are handed to functions as attributes.
+func (im *importer) spend() error {
+	if im.budget--; im.budget < 0 {
+		return errf(TooLarge, "export with loop-carried tensors of fixed sizes, and without functions",
+			"loops in loops change their sizes, or functions repeat subgraphs: too many nodes")
+	}
+	return nil
+}
+
+// enter opens a subgraph or a function; the caller closes it.
+func (im *importer) enter() error {
+	if im.open++; im.open > 2*MaxDepth {
+		return errf(TooDeep, "flatten the model's subgraphs and functions", "subgraphs and functions nest more than %d deep", 2*MaxDepth)
+	}
+	return nil
+}
+
+func (im *importer) leave() { im.open-- }
 
 // measure finds how deep calls nest below nodes, and how many nodes they make.
 func (im *importer) measure(nodes []*pb.NodeProto, open int) (depth int, total int64, err error) {
@@ -75,13 +94,11 @@ func (im *importer) measure(nodes []*pb.NodeProto, open int) (depth int, total i
 			}
 		}
 		depth, total = max(depth, d), addNodes(total, n)
-		for _, a := range p.Attribute {
-			for _, g := range append(a.Graphs[:len(a.Graphs):len(a.Graphs)], a.G) {
-				if d, n, err = im.measure(g.GetNode(), open); err != nil {
-					return 0, 0, err
-				}
-				depth, total = max(depth, d), addNodes(total, n)
+		for g := range subgraphs(p) {
+			if d, n, err = im.measure(g.Node, open); err != nil {
+				return 0, 0, err
 			}
+			depth, total = max(depth, d), addNodes(total, n)
 		}
 	}
 	return depth, total, nil
@@ -161,11 +178,16 @@ func (s *scope) inline(n *Node, f *function) error {
 		return errf(Invalid, remedyExport, "%d operands and %d outputs, the function takes %d and gives %d",
 			len(n.proto.Input), len(n.proto.Output), len(p.Input), len(p.Output))
 	}
+	n.names = n.proto.Input
 	if err := n.operands(); err != nil {
 		return err
 	}
 	attrs, err := bindAttrs(n.Attrs, p)
 	if err != nil {
+		return err
+	}
+	defer s.im.leave()
+	if err := s.im.enter(); err != nil {
 		return err
 	}
 	in := newScope(s.im, s.region, f.opsets)
@@ -227,15 +249,4 @@ func bindAttrs(a *Attrs, p *pb.FunctionProto) (map[string]*pb.AttributeProto, er
 		return nil, errf(Invalid, remedyExport, "the function has no attribute %q", clip(extra[0]))
 	}
 	return attrs, nil
-}
-
-// count notes one node more, where a loop's body is being imported again.
-func (im *importer) count() error {
-	if im.again == 0 {
-		return nil
-	}
-	if im.rebuilt++; im.rebuilt > maxRebuilt {
-		return errf(TooLarge, "export with loop-carried tensors of fixed sizes", "loops in loops change sizes: more than %d nodes to import again", maxRebuilt)
-	}
-	return nil
 }

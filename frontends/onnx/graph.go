@@ -1,7 +1,9 @@
 package onnx
 
 import (
+	"iter"
 	"slices"
+	"strings"
 
 	"github.com/emilyc/emily/frontends/onnx/pb"
 	"github.com/emilyc/emily/ir"
@@ -168,7 +170,7 @@ func (s *scope) importNode(p *pb.NodeProto) error {
 	if err == nil {
 		return nil
 	}
-	return Locate(err, Error{File: s.im.file.Path, Node: s.nodeName(p), Op: p.GetOpType(), Domain: domain, Opset: s.opsets[domain]})
+	return Locate(err, Error{File: s.im.file.Path, Node: s.nodeName(p), Op: strings.Clone(p.GetOpType()), Domain: strings.Clone(domain), Opset: s.opsets[domain]})
 }
 
 // nodeName is what diagnostics call a node: its name, or else that of its first output, after the calls that led to it.
@@ -179,11 +181,11 @@ func (s *scope) nodeName(p *pb.NodeProto) string {
 			name = out
 		}
 	}
-	return s.call.prefix() + clip(name)
+	return strings.Clone(s.call.prefix() + clip(name)) // the file may be closed before this is printed
 }
 
 func (s *scope) emit(p *pb.NodeProto, domain string) error {
-	if err := s.im.count(); err != nil {
+	if err := s.im.spend(); err != nil {
 		return err
 	}
 	if p.GetOpType() == "" {
@@ -212,7 +214,7 @@ func (s *scope) emit(p *pb.NodeProto, domain string) error {
 	if err := n.operands(); err != nil {
 		return err
 	}
-	s.b.Loc = s.loc(p, domain, version)
+	s.b.Loc = s.loc(p, row, version)
 	if err := n.required(row.min); err != nil {
 		return err
 	}
@@ -220,8 +222,8 @@ func (s *scope) emit(p *pb.NodeProto, domain string) error {
 }
 
 // loc is the location of a node's ops.
-func (s *scope) loc(p *pb.NodeProto, domain string, version int64) ir.LocID {
-	return s.im.module.AddLoc(ir.Loc{File: s.im.base, Node: s.nodeName(p), OpType: p.GetOpType(), Domain: domain, Opset: int(version)})
+func (s *scope) loc(p *pb.NodeProto, r *row, version int64) ir.LocID {
+	return s.im.module.AddLoc(ir.Loc{File: s.im.base, Node: s.nodeName(p), OpType: r.op, Domain: r.domain, Opset: int(version)})
 }
 
 // define gives a node's output its value. Names are defined once, here and in the scopes around.
@@ -315,10 +317,24 @@ func visitInputs(p *pb.NodeProto, visit func(string)) {
 	for _, name := range p.Input {
 		visit(name)
 	}
-	for _, a := range p.Attribute {
-		for _, g := range append(slices.Clone(a.Graphs), a.G) {
-			for _, in := range g.GetNode() {
-				visitInputs(in, visit)
+	for g := range subgraphs(p) {
+		for _, in := range g.Node {
+			visitInputs(in, visit)
+		}
+	}
+}
+
+// subgraphs yields the graphs among a node's attributes.
+func subgraphs(p *pb.NodeProto) iter.Seq[*pb.GraphProto] {
+	return func(yield func(*pb.GraphProto) bool) {
+		for _, a := range p.Attribute {
+			if a.G != nil && !yield(a.G) {
+				return
+			}
+			for _, g := range a.Graphs {
+				if !yield(g) {
+					return
+				}
 			}
 		}
 	}

@@ -61,8 +61,8 @@ type importer struct {
 	functions map[funcKey]*function
 	origin    map[*ir.Value]*ir.Value // region parameter → the operand that it is bound to
 	dims      map[ir.Dim]ir.Dim       // symbol → what Options bind it to
-	again     int                     // loops whose bodies are being imported again
-	rebuilt   int                     // nodes imported in them
+	budget    int64                   // nodes that may still be imported
+	open      int                     // subgraphs and functions
 }
 
 func (im *importer) model() error {
@@ -106,11 +106,14 @@ func (im *importer) inputs(s *scope, g *pb.GraphProto) error {
 		return err
 	}
 	for _, in := range free {
-		t, err := im.typeOf(in.Type, in.GetName())
+		t, err := typeOf(in.Type, in.GetName())
 		if err != nil {
 			return Locate(err, Error{Tensor: in.GetName()})
 		}
-		s.values[in.GetName()] = im.fn.Body.AddParam(in.GetName(), t)
+		for i, d := range t.Shape {
+			t.Shape[i] = im.bound(d)
+		}
+		s.values[in.GetName()] = im.fn.Body.AddParam(strings.Clone(in.GetName()), t)
 	}
 	return nil
 }
@@ -134,8 +137,13 @@ func (im *importer) freeInputs(s *scope, g *pb.GraphProto) ([]*pb.ValueInfoProto
 			}
 			continue
 		}
-		if _, ok := s.stored[name]; !ok {
+		init, ok := s.stored[name]
+		if !ok {
 			free = append(free, in)
+			continue
+		}
+		if err := checkDefault(in, init.dense); err != nil {
+			return nil, Locate(err, Error{Tensor: name})
 		}
 	}
 	for name := range im.opts.Values {
@@ -146,11 +154,28 @@ func (im *importer) freeInputs(s *scope, g *pb.GraphProto) ([]*pb.ValueInfoProto
 	return free, nil
 }
 
+// checkDefault compares an initializer with the declared type of the input that has its name.
+func checkDefault(in *pb.ValueInfoProto, t *pb.TensorProto) error {
+	declared, err := typeOf(in.Type, in.GetName())
+	if err != nil || t == nil {
+		return nil // of no use, as the initializer takes its place
+	}
+	same := declared.DType.String() == DType(t.GetDataType()).String() && len(declared.Shape) == len(t.Dims)
+	for i := 0; same && i < len(t.Dims); i++ {
+		n, known := declared.Shape[i].Value()
+		same = !known || n == t.Dims[i]
+	}
+	if !same {
+		return errf(Invalid, remedyExport, "the input is declared as %s, its initializer is %s", declared, shapeString(DType(t.GetDataType()), t.Dims))
+	}
+	return nil
+}
+
 // bindValue makes a constant of an input, and sizes of the symbols in its type.
 func (im *importer) bindValue(s *scope, in *pb.ValueInfoProto, v *ir.Tensor) error {
 	name := in.GetName()
 	delete(s.stored, name)
-	t, err := im.typeOf(in.Type, name)
+	t, err := typeOf(in.Type, name)
 	if err != nil {
 		return err
 	}
@@ -174,7 +199,7 @@ func (im *importer) bindDims(g *pb.GraphProto, free []*pb.ValueInfoProto) error 
 	}
 	known := map[string]ir.Dim{}
 	for _, in := range g.Input {
-		t, err := im.typeOf(in.Type, in.GetName())
+		t, err := typeOf(in.Type, in.GetName())
 		if err != nil {
 			continue // said where the input is made, if it is one
 		}
@@ -238,7 +263,7 @@ func (im *importer) outputs(s *scope, g *pb.GraphProto) error {
 		if err := s.checkDeclared(out, results[i]); err != nil {
 			return err
 		}
-		im.fn.Outputs = append(im.fn.Outputs, name)
+		im.fn.Outputs = append(im.fn.Outputs, strings.Clone(name))
 	}
 	s.b.Yield(results...)
 	return s.b.Err()

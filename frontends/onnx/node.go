@@ -12,8 +12,9 @@ import (
 // stick, so that a row needs no checks between ops; a value made after an error has no type.
 type Node struct {
 	*Attrs
-	Opset int64 // that the model imports for the node's domain
-	since int64 // version of the operator
+	Opset int64    // that the model imports for the node's domain
+	since int64    // version of the operator
+	names []string // of the operands
 	in    []*ir.Value
 	proto *pb.NodeProto
 	s     *scope
@@ -26,7 +27,7 @@ func (n *Node) arity(r *row) error {
 	for len(in) > r.min && in[len(in)-1] == "" {
 		in = in[:len(in)-1]
 	}
-	n.proto.Input = in
+	n.names = in
 	if len(in) < r.min || len(in) > r.max {
 		return errf(Invalid, remedyExport, "%d operands, it takes %s", len(in), countText(r.min, r.max))
 	}
@@ -48,8 +49,8 @@ func countText(lo, hi int) string {
 
 // operands finds the values of the inputs; nil is an absent one.
 func (n *Node) operands() error {
-	n.in = make([]*ir.Value, len(n.proto.Input))
-	for i, name := range n.proto.Input {
+	n.in = make([]*ir.Value, len(n.names))
+	for i, name := range n.names {
 		if name == "" {
 			continue
 		}
@@ -259,20 +260,38 @@ func (n *Node) vector(v *ir.Value) *ir.Value {
 	return n.settled(v)
 }
 
+// maxInts bounds lists such as axes.
+const maxInts = 1 << 16
+
 // ints are the elements of v, which must be known when the model is compiled.
 func (n *Node) ints(v *ir.Value, what string) []int64 {
 	if !n.ok() {
 		return nil
 	}
+	if v.Shape().NumElements().Is(0) {
+		return []int64{}
+	}
 	v = n.settled(v)
 	if list, ok := v.KnownInts(); ok {
 		return list
 	}
-	if c, ok := constInts(v); ok {
-		return c
+	if t := n.constOf(v); t != nil && (t.DType.IsInt() || t.DType == ir.Bool) && t.Len() <= maxInts {
+		return t.Ints()
 	}
 	n.b.Fail(n.needs(v, what+" must be known when the model is compiled"))
 	return nil
+}
+
+// constOf is the value of v where it is a constant or Options.Eval can compute it; nil where it is not known.
+func (n *Node) constOf(v *ir.Value) *ir.Tensor {
+	if v = n.settled(v); v.Def == nil || v.Def.Kind != ir.Const || !n.ok() {
+		return nil
+	}
+	t, err := v.Def.Attrs.(*ir.ConstAttrs).Tensor()
+	if err != nil {
+		n.b.Fail(err)
+	}
+	return t
 }
 
 // dims are the elements of v, integers or expressions over symbols.

@@ -159,7 +159,7 @@ func importSqueeze(n *Node) []*ir.Value {
 	var axes []int64
 	for i, d := range x.Shape() {
 		if !d.IsConst() {
-			return one(n.fail(Unsupported, "give axes, or bind the size of "+d.String(), "squeeze without axes of %s: whether %s is 1 is not known", x.Type, d))
+			return one(n.fail(Unsupported, "give axes, or bind the size "+d.String(), "squeeze without axes of %s: whether %s is 1 is not known", x.Type, d))
 		}
 		if d.Is(1) {
 			axes = append(axes, int64(i))

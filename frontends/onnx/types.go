@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"github.com/emilyc/emily/frontends/onnx/pb"
 	"github.com/emilyc/emily/ir"
@@ -13,7 +14,7 @@ import (
 //
 // Errors: Unsupported for a type that is no tensor, a tensor of unknown rank, and dtypes that the
 // IR has not; Invalid for a negative dim.
-func (im *importer) typeOf(t *pb.TypeProto, name string) (ir.Type, error) {
+func typeOf(t *pb.TypeProto, name string) (ir.Type, error) {
 	tt := t.GetTensorType()
 	if tt == nil {
 		return ir.Type{}, errf(Unsupported, "export with tensors only", "type %s: only tensors are done", typeForm(t))
@@ -30,7 +31,6 @@ func (im *importer) typeOf(t *pb.TypeProto, name string) (ir.Type, error) {
 		if shape[i], err = dimOf(p, fmt.Sprintf("%s.%d", name, i)); err != nil {
 			return ir.Type{}, err
 		}
-		shape[i] = im.bound(shape[i])
 	}
 	return ir.TensorOf(d, shape...), nil
 }
@@ -90,6 +90,7 @@ func paramDim(text string) (ir.Dim, bool) {
 	if len(text) > 1<<12 {
 		return ir.Dim{}, false
 	}
+	text = strings.Clone(text) // symbols outlive the file
 	if d, err := ir.ParseDim(text); err == nil && d != ir.Unknown && !hyphenated.MatchString(text) {
 		if _, hi := d.Bounds(); hi >= 0 {
 			return d, true

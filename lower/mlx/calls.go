@@ -349,7 +349,7 @@ var Calls = [NumCalls]CallInfo{
 	ArgPartition: fn("argpartition", 1, "mx.argpartition({0}, {kth}, axis={axis})", integer("kth"), integer("axis")),
 	TopK:         fn("topk", 1, "mx.topk({0}, {k}, axis={axis})", integer("k"), integer("axis")),
 
-	Full:     fn("full", 1, "mx.full({shape}, {0}, {dtype})", ints("shape"), dtype("dtype")),
+	Full:     fn("full", 1, "mx.full({shape}, {0}.astype({dtype}))", ints("shape"), dtype("dtype")),
 	Zeros:    fn("zeros", 0, "mx.zeros({shape}, {dtype})", ints("shape"), dtype("dtype")),
 	Ones:     fn("ones", 0, "mx.ones({shape}, {dtype})", ints("shape"), dtype("dtype")),
 	Arange:   fn("arange", 0, "_arange({start}, {stop}, {step}, {dtype})", integer("start"), integer("stop"), integer("step"), dtype("dtype")),

@@ -36,6 +36,20 @@ func lowerConst(l *lowering, op *ir.Op) {
 	l.set(op, l.b.Tensor(t))
 }
 
+// lowerExp: mx.exp computes f64 in f32, which overflows early: exp(x) is exp(x/16) to the 16th.
+func lowerExp(l *lowering, op *ir.Op) {
+	x := l.arg(op, 0)
+	if op.Result().DType() != ir.F64 {
+		l.set(op, l.b.Call(Exp, x))
+		return
+	}
+	r := l.b.Call(Exp, l.b.Call(Multiply, x, l.b.Scalar(ir.F64, 1.0/16)))
+	for range 4 {
+		r = l.b.Call(Square, r)
+	}
+	l.set(op, r)
+}
+
 // lowerSign: mx.sign gives 0 for NaN.
 func lowerSign(l *lowering, op *ir.Op) {
 	x := l.arg(op, 0)
@@ -232,29 +246,22 @@ func lowerPow(l *lowering, op *ir.Op) {
 	}
 }
 
-// intPow: a negative power of an integer is 0, but for 1 and -1; of 0 it is an error.
+// intPow: integer powers wrap, so that i64 serves every dtype; a negative power is 0 but of 1 and -1, and of 0 an error.
 func (l *lowering) intPow(x, e Reg, d ir.DType, exponent *ir.Value) Reg {
-	e = l.cast(e, exponent.DType(), d)
-	r := l.b.Call(Power, x, e)
-	if exponent.DType().Category() != ir.Signed || positive(exponent) {
-		return r
+	if below(exponent, 128) {
+		return l.b.Call(Power, x, l.cast(e, exponent.DType(), d))
 	}
-	zero, one := l.b.Int(d, 0), l.b.Int(d, 1)
+	base, e := l.cast(x, d, ir.I64), l.cast(e, exponent.DType(), ir.I64)
+	if exponent.DType().Category() != ir.Signed {
+		return l.cast(l.b.Call(Power, base, e), ir.I64, d)
+	}
+	zero, one := l.b.Int(ir.I64, 0), l.b.Int(ir.I64, 1)
 	negative := l.b.Call(Less, e, zero)
-	l.assert(l.b.Call(LogicalNot, l.b.Call(LogicalAnd, negative, l.b.Call(Equal, x, zero))), "0 to a negative integer power")
-	unit := l.b.Call(Equal, l.b.Call(Multiply, x, x), one)
-	parity := l.b.Call(Power, x, l.b.Call(BitwiseAnd, e, one))
-	return l.b.Call(Where, negative, l.b.Call(Where, unit, parity, zero), l.b.Call(Power, x, l.b.Call(Maximum, e, zero)))
-}
-
-// positive reports whether the integers of v are known not to be negative.
-func positive(v *ir.Value) bool {
-	dims, ok := v.KnownDims()
-	for _, d := range dims {
-		lo, _ := d.Bounds()
-		ok = ok && lo >= 0
-	}
-	return ok
+	l.assert(l.b.Call(LogicalNot, l.b.Call(LogicalAnd, negative, l.b.Call(Equal, base, zero))), "0 to a negative integer power")
+	unit := l.b.Call(Equal, l.b.Call(Abs, base), one)
+	parity := l.b.Call(Power, base, l.b.Call(BitwiseAnd, e, one))
+	r := l.b.Call(Where, negative, l.b.Call(Where, unit, parity, zero), l.b.Call(Power, base, l.b.Call(Maximum, e, zero)))
+	return l.cast(r, ir.I64, d)
 }
 
 // constFloat is the value of a constant of one element.

@@ -49,7 +49,7 @@ var Rules = [ir.NumKinds]Rule{
 	ir.Abs: unary(Abs), ir.Neg: unary(Negative), ir.Sign: anyLayout(lowerSign),
 	ir.Ceil: unary(Ceil), ir.Floor: unary(Floor), ir.Round: unary(Round),
 	ir.Sqrt: unary(Sqrt), ir.Rsqrt: unary(Rsqrt), ir.Reciprocal: unary(Reciprocal),
-	ir.Exp: unary(Exp), ir.Log: unary(Log), ir.Sin: unary(Sin), ir.Cos: unary(Cos), ir.Tan: unary(Tan),
+	ir.Exp: anyLayout(lowerExp), ir.Log: unary(Log), ir.Sin: unary(Sin), ir.Cos: unary(Cos), ir.Tan: unary(Tan),
 	ir.Asin: unary(Arcsin), ir.Acos: unary(Arccos), ir.Atan: unary(Arctan),
 	ir.Sinh: unary(Sinh), ir.Cosh: unary(Cosh), ir.Tanh: unary(Tanh),
 	ir.Asinh: unary(Arcsinh), ir.Acosh: unary(Arccosh), ir.Atanh: unary(Arctanh),
@@ -84,10 +84,10 @@ var Rules = [ir.NumKinds]Rule{
 
 	ir.MatMul: {Lower: lowerMatMul, Limit: limitMatMul},
 
-	ir.Conv: {Lower: lowerConv, Limit: limitConv}, ir.MaxPool: {Lower: lowerMaxPool}, ir.AveragePool: {Lower: lowerAveragePool},
+	ir.Conv: {Lower: lowerConv, Limit: limitConv}, ir.MaxPool: {Lower: lowerMaxPool, Limit: limitMaxPool}, ir.AveragePool: {Lower: lowerAveragePool},
 
-	ir.Softmax: {Lower: lowerSoftmax}, ir.LogSoftmax: {Lower: lowerLogSoftmax}, ir.LayerNorm: {Lower: lowerLayerNorm},
-	ir.RMSNorm: {Lower: lowerRMSNorm}, ir.BatchNorm: {Lower: lowerBatchNorm},
+	ir.Softmax: anyLayout(lowerSoftmax), ir.LogSoftmax: anyLayout(lowerLogSoftmax), ir.LayerNorm: {Lower: lowerLayerNorm},
+	ir.RMSNorm: {Lower: lowerRMSNorm}, ir.BatchNorm: anyLayout(lowerBatchNorm),
 
 	ir.If: moves(lowerIf), ir.Loop: moves(lowerLoop), ir.Scan: moves(lowerScan),
 }
@@ -182,10 +182,7 @@ func Lower(m *ir.Module, opts Options) (*Plan, error) {
 		}
 	}
 	l := newLowering(m, opts)
-	for _, v := range f.Inputs() {
-		l.define(v, l.b.Input(v.Name, v.Type))
-	}
-	l.enter(f.Body)
+	l.inputs(f.Inputs(), f.Body.Facts.List)
 	for _, op := range f.Body.Ops {
 		l.lower(op)
 	}

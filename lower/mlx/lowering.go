@@ -38,20 +38,27 @@ func newLowering(m *ir.Module, opts Options) *lowering {
 	}
 }
 
-// enter starts a region whose parameters are defined: sizes that its parameters are the first to name become
-// bound, and its facts checked as soon as their symbols are.
+// inputs starts the main program: inputs bind the symbols in their shapes.
+func (l *lowering) inputs(values []*ir.Value, facts []ir.Fact) {
+	for _, v := range values {
+		l.define(v, l.b.Input(v.Name, v.Type))
+		for _, d := range v.Type.Shape {
+			l.bind(d)
+		}
+	}
+	for _, f := range facts {
+		l.addFact(f, true)
+	}
+}
+
+// enter starts a region whose parameters are defined: sizes that they are the first to name become bound, and its facts
+// checked as soon as their symbols are.
 func (l *lowering) enter(r *ir.Region) {
 	for _, p := range r.Params {
-		if r.Parent == nil { // inputs bind their symbols themselves
-			for _, d := range p.Type.Shape {
-				l.bind(d)
-			}
-			continue
-		}
 		l.bindShape(p)
 	}
 	for _, f := range r.Facts.List {
-		l.addFact(f, r.Parent == nil)
+		l.addFact(f, false)
 	}
 }
 
@@ -312,8 +319,10 @@ func (l *lowering) intTensor(t ir.Type, ints []int64) Reg {
 // and enters no arithmetic.
 func (l *lowering) symbol() ir.Dim {
 	l.count++
-	return ir.Sym(fmt.Sprintf("read#%d", l.count))
+	return ir.Sym(fmt.Sprintf("%s%d", readPrefix, l.count))
 }
+
+const readPrefix = "read#"
 
 // dims are the elements of operand i, an integer tensor, as parameters for calls: expressions where those are known at
 // compile time, else symbols that the run reads.

@@ -160,7 +160,7 @@ func (e *pyEmitter) consts() {
 
 func pyLiteral(c *Constant, shape string) string {
 	lit := c.literal(16)
-	if strings.ContainsAny(lit, "<xN") || strings.Contains(lit, "Inf") { // bytes, bits, NaN or infinite
+	if strings.ContainsAny(lit, "<xN") || strings.Contains(lit, "Inf") || c.DType == ir.U64 { // bytes, bits, NaN, infinite or past int64
 		return fmt.Sprintf("_bytes(%q, %s, %s)", base64.StdEncoding.EncodeToString(c.Data), shape, pyDType(c.DType))
 	}
 	lit = strings.NewReplacer("true", "True", "false", "False").Replace(lit)

@@ -23,7 +23,7 @@ def _from_numpy(a, dtype):
 
 
 def _to_numpy(a):
-    return np.array(a.view(mx.uint16) if a.dtype == mx.bfloat16 else a)
+    return np.array(a.view(mx.uint16) if a.dtype == mx.bfloat16 else a, order="C")
 
 
 def _mapped(path, offset, size, shape, dtype):

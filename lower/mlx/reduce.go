@@ -137,6 +137,9 @@ func lowerArg(l *lowering, op *ir.Op) {
 	}
 	a, v := op.Attrs.(*ir.ArgAttrs), op.Args[0]
 	x := l.reg(v)
+	if v.DType().IsFloat() {
+		x = l.nansFirst(x, v.DType(), a.Axis, call)
+	}
 	if a.Last {
 		x = l.reverse(x, v.Shape(), a.Axis)
 	}
@@ -146,6 +149,16 @@ func lowerArg(l *lowering, op *ir.Op) {
 		r = l.b.Call(Subtract, end, r)
 	}
 	l.set(op, r)
+}
+
+// nansFirst makes rows with NaN ones where only the NaN are extreme, as NumPy and the ir count them.
+func (l *lowering) nansFirst(x Reg, d ir.DType, axis int64, call CallID) Reg {
+	nan := l.b.Call(IsNaN, x)
+	mark := l.b.Call(AsType, nan, d)
+	if call == ArgMin {
+		mark = l.b.Call(Negative, mark)
+	}
+	return l.b.Call(Where, l.b.Call(Any, nan, []int64{axis}, true), mark, x)
 }
 
 // reverse is x[…, ::-1, …].

@@ -3,6 +3,7 @@ package mlx
 import (
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/emilyc/emily/ir"
 )
@@ -157,16 +158,12 @@ func (l *lowering) slice(r Reg, s slicing) Reg { return l.b.Call(Slice, r, s.sta
 // lowerSlice: ONNX Slice is Python's for positive steps, once its bounds fit MLX's 32 bits.
 func lowerSlice(l *lowering, op *ir.Op) {
 	x, a := op.Args[0], op.Attrs.(*ir.SliceAttrs)
-	starts, ends := l.bounds(op, 1), l.bounds(op, 2)
+	starts, ends := l.bounds(op, 1, false), l.bounds(op, 2, true)
 	s := wholeSlice(x.Shape())
 	whole := true
 	for i, axis := range a.Axes {
-		n := x.Shape()[axis]
-		s.start[axis], s.stop[axis], s.step[axis] = clamp32(starts[i]), clamp32(ends[i]), a.Steps[i]
-		if a.Steps[i] < 0 {
-			s.start[axis], s.stop[axis] = l.backwards(n, starts[i], ends[i], a.Steps[i])
-		}
-		whole = whole && a.Steps[i] == 1 && starts[i].Is(0) && (s.stop[axis] == n || s.stop[axis].Is(math.MaxInt32))
+		s.start[axis], s.stop[axis], s.step[axis] = starts[i], ends[i], a.Steps[i]
+		whole = whole && a.Steps[i] == 1 && starts[i].Is(0) && (ends[i] == x.Shape()[axis] || ends[i].Is(math.MaxInt32))
 	}
 	if whole {
 		l.set(op, l.reg(x))
@@ -175,14 +172,28 @@ func lowerSlice(l *lowering, op *ir.Op) {
 	l.set(op, l.slice(l.reg(x), s))
 }
 
-// bounds are dims that fit 32 bits, where the run reads them: no axis is longer.
-func (l *lowering) bounds(op *ir.Op, i int) []ir.Dim {
-	v := op.Args[i]
-	if d, ok := v.KnownDims(); ok {
-		return d
+// bounds are the starts or ends of a slice as MLX takes them.
+func (l *lowering) bounds(op *ir.Op, i int, end bool) []ir.Dim {
+	v, a := op.Args[i], op.Attrs.(*ir.SliceAttrs)
+	sizes := make([]ir.Dim, len(a.Axes))
+	for k, axis := range a.Axes {
+		sizes[k] = op.Args[0].Shape()[axis]
 	}
-	r := l.b.Call(Clip, l.reg(v), l.b.Int(ir.I64, math.MinInt32+1), l.b.Int(ir.I64, math.MaxInt32))
-	return l.read(r, v.Sym, int(v.Shape()[0].Terms()[0].Coef))
+	known, ok := v.KnownDims()
+	if !ok {
+		known = l.read(l.clampBounds(l.reg(v), sizes, a.Steps, end), v.Sym, len(sizes))
+	}
+	out := slices.Clone(known)
+	for k, d := range out {
+		switch {
+		case isRead(d):
+		case a.Steps[k] < 0:
+			out[k] = backwards(sizes[k], d, a.Steps[k], end)
+		default:
+			out[k] = clamp32(d)
+		}
+	}
+	return out
 }
 
 // clamp32 is d within 32 bits, where it is known.
@@ -194,17 +205,40 @@ func clamp32(d ir.Dim) ir.Dim {
 	return ir.Size(min(max(n, math.MinInt32+1), math.MaxInt32))
 }
 
-// backwards are the bounds for a negative step. Where signs are known they are counted from the end as Python needs it
-// to reach the first element; else they are taken as they come.
-func (l *lowering) backwards(n, start, end ir.Dim, step int64) (from, to ir.Dim) {
-	from, to = clamp32(start), clamp32(end)
-	if s := ir.SliceBound(n, start, step, false); s != ir.Unknown {
-		from = s
+// backwards is a bound for a negative step; an end is counted from the end of the axis, as Python needs it to reach the
+// first element. A bound whose sign is not known is taken as it comes.
+func backwards(n, bound ir.Dim, step int64, end bool) ir.Dim {
+	d := ir.SliceBound(n, bound, step, end)
+	switch {
+	case d == ir.Unknown:
+		return clamp32(bound)
+	case end:
+		return d.Sub(n)
 	}
-	if e := ir.SliceBound(n, end, step, true); e != ir.Unknown {
-		to = e.Sub(n)
+	return d
+}
+
+// clampBounds does to bounds that only the run knows what ONNX says: those below 0 count from the end, and all are clamped
+// to the axis. Ends for negative steps are then counted from the end, as in backwards.
+func (l *lowering) clampBounds(r Reg, sizes []ir.Dim, steps []int64, end bool) Reg {
+	low, high, shift := make([]ir.Dim, len(sizes)), slices.Clone(sizes), make([]ir.Dim, len(sizes))
+	back := false
+	for i, step := range steps {
+		if step < 0 {
+			high[i] = sizes[i].Sub(ir.Size(1))
+			if end {
+				low[i], shift[i], back = ir.Size(-1), sizes[i], true
+			}
+		}
 	}
-	return from, to
+	vector := func(d []ir.Dim) Reg { return l.b.Call(Dims, d, ir.I64) }
+	negative := l.b.Call(Less, r, l.b.Int(ir.I64, 0))
+	r = l.b.Call(Where, negative, l.b.Call(Add, r, vector(sizes)), r)
+	r = l.b.Call(Clip, r, vector(low), vector(high))
+	if back {
+		r = l.b.Call(Subtract, r, vector(shift))
+	}
+	return r
 }
 
 // lowerSplit: mx.split at the running sums of the sizes.
@@ -231,65 +265,83 @@ func lowerSplit(l *lowering, op *ir.Op) {
 // lowerPad: mx.pad for a constant; other modes take the elements by their indices. Negative amounts cut.
 func lowerPad(l *lowering, op *ir.Op) {
 	x, a := op.Args[0], op.Attrs.(*ir.PadAttrs)
-	pads := l.bounds(op, 1)
-	r := l.arg(op, 0)
 	if a.Mode != "constant" {
-		for i, axis := range a.Axes {
-			if lo, hi := pads[i], pads[i+len(a.Axes)]; !lo.Is(0) || !hi.Is(0) {
-				r = l.b.Call(Take, r, l.padIndices(a.Mode, x.Shape()[axis], lo, hi), l.axis(axis, x.Rank()))
-			}
-		}
-		l.set(op, r)
+		l.padByIndex(op)
 		return
 	}
-	low, high := make([]ir.Dim, x.Rank()), make([]ir.Dim, x.Rank())
-	for i, axis := range a.Axes {
-		k := l.axis(axis, x.Rank())
-		low[k], high[k] = pads[i], pads[i+len(a.Axes)]
+	adds, cuts := l.padAmounts(op)
+	low, high := l.perAxis(op, adds)
+	cutLow, cutHigh := l.perAxis(op, cuts)
+	r := l.arg(op, 0)
+	if !zeros(cuts) {
+		s := wholeSlice(l.shape(x))
+		for i := range s.start {
+			s.start[i], s.stop[i] = cutLow[i], s.stop[i].Sub(cutHigh[i])
+		}
+		r = l.slice(r, s)
 	}
 	value := Absent
 	if v := op.Arg(2); v != nil {
 		value = l.reg(v)
 	}
-	l.set(op, l.pad(r, l.shape(x), x.DType(), low, high, value))
+	l.set(op, l.pad(r, x.DType(), low, high, value))
 }
 
-// pad adds value (0 where that is Absent) on both sides of every axis, and cuts where amounts are negative.
-func (l *lowering) pad(r Reg, shape []ir.Dim, d ir.DType, low, high []ir.Dim, value Reg) Reg {
-	s, cuts, adds := wholeSlice(shape), false, false
-	up, down := slices.Clone(low), slices.Clone(high)
-	for i := range low {
-		cutLow, cutHigh := cut(low[i]), cut(high[i])
-		cuts = cuts || !cutLow.Is(0) || !cutHigh.Is(0)
-		s.start[i], s.stop[i] = cutLow, shape[i].Sub(cutHigh)
-		up[i], down[i] = low[i].Add(cutLow), high[i].Add(cutHigh)
-		adds = adds || !up[i].Is(0) || !down[i].Is(0)
+// padAmounts are how much op adds and how much it cuts, neither negative.
+func (l *lowering) padAmounts(op *ir.Op) (adds, cuts []ir.Dim) {
+	v, zero := op.Args[1], ir.Size(0)
+	if pads, ok := v.KnownDims(); ok {
+		for _, d := range pads {
+			adds, cuts = append(adds, d.Max(zero)), append(cuts, ir.Size(-1).Mul(d).Max(zero))
+		}
+		return adds, cuts
 	}
-	if cuts {
-		r = l.slice(r, s)
+	r, n := l.reg(v), 2*len(op.Attrs.(*ir.PadAttrs).Axes)
+	none := l.b.Int(ir.I64, 0)
+	adds = l.read(l.b.Call(Maximum, r, none), nil, n)
+	return adds, l.read(l.b.Call(Maximum, l.b.Call(Negative, r), none), nil, n)
+}
+
+// perAxis spreads amounts, begins then ends of a pad's axes, over all axes of the operand.
+func (l *lowering) perAxis(op *ir.Op, amounts []ir.Dim) (low, high []ir.Dim) {
+	axes, rank := op.Attrs.(*ir.PadAttrs).Axes, op.Args[0].Rank()
+	low, high = make([]ir.Dim, rank), make([]ir.Dim, rank)
+	for i, axis := range axes {
+		k := l.axis(axis, rank)
+		low[k], high[k] = amounts[i], amounts[i+len(axes)]
 	}
-	if !adds {
+	return low, high
+}
+
+// pad adds value, 0 where that is Absent, on both sides of every axis.
+func (l *lowering) pad(r Reg, d ir.DType, low, high []ir.Dim, value Reg) Reg {
+	if zeros(low) && zeros(high) {
 		return r
 	}
 	if value == Absent {
 		s, _ := Storage(d)
 		value = l.b.Scalar(s, 0)
 	}
-	return l.b.Call(Pad, r, up, down, value)
+	return l.b.Call(Pad, r, low, high, value)
 }
 
-// cut is how much a padding by d takes away.
-func cut(d ir.Dim) ir.Dim {
-	if lo, _ := d.Bounds(); lo >= 0 && !isRead(d) {
-		return ir.Size(0)
+func zeros(list []ir.Dim) bool {
+	return !slices.ContainsFunc(list, func(d ir.Dim) bool { return !d.Is(0) })
+}
+
+// isRead reports whether d is a symbol that the run reads: see symbol.
+func isRead(d ir.Dim) bool { return d.Op() == ir.DimSym && strings.HasPrefix(d.Name(), readPrefix) }
+
+// padByIndex takes the elements along one axis after the other.
+func (l *lowering) padByIndex(op *ir.Op) {
+	x, a := op.Args[0], op.Attrs.(*ir.PadAttrs)
+	pads, r := l.dims(op, 1), l.arg(op, 0)
+	for i, axis := range a.Axes {
+		if lo, hi := pads[i], pads[i+len(a.Axes)]; !lo.Is(0) || !hi.Is(0) {
+			r = l.b.Call(Take, r, l.padIndices(a.Mode, x.Shape()[axis], lo, hi), l.axis(axis, x.Rank()))
+		}
 	}
-	return ir.Size(-1).Mul(d).Max(ir.Size(0))
-}
-
-// isRead reports whether d is a symbol of a value that the run reads, which may be negative.
-func isRead(d ir.Dim) bool {
-	name := d.Name()
-	return d.Op() == ir.DimSym && len(name) > 5 && name[:5] == "read#"
+	l.set(op, r)
 }
 
 // padIndices are the indices along an axis of n elements that padding takes, from -lo to n + hi: reflected at both ends,
@@ -356,4 +408,3 @@ func lowerTrilu(l *lowering, op *ir.Op) {
 	}
 	l.set(op, l.b.Call(call, l.reg(op.Args[0]), k))
 }
-

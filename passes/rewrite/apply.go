@@ -21,7 +21,7 @@ func Apply(m *ir.Module, c *Context, rules []Rule) error {
 	table := byKind(rules)
 	for _, f := range m.Funcs {
 		for range maxSweeps {
-			s := &sweep{Context: c, rules: table, scope: newScope(f), refined: map[*ir.Value]bool{}}
+			s := &sweep{Context: c, rules: table, scope: newScope(f), refined: map[*ir.Value]bool{}, lost: map[ir.Dim]bool{}}
 			s.body(f.Body)
 			if s.err != nil {
 				return s.err
@@ -55,7 +55,7 @@ type sweep struct {
 	rules   *[ir.NumKinds][]*Rule
 	scope   *scope
 	refined map[*ir.Value]bool // values whose elements or sizes are better known than when their users were inferred
-	learned bool               // a symbol was found to be a constant: later mentions are replaced
+	lost    map[ir.Dim]bool    // symbols that no op defines any more, as facts say what they are
 	changed bool
 	err     error
 }
@@ -168,20 +168,27 @@ func (rw *Rewriter) clean() bool {
 	return rw.made == nil || rw.made.Err() == nil && len(rw.made.Region().Facts.List) == 0
 }
 
-// accepts checks a proposal: as many values as results, of the same types, that rely on no new fact and lose no
-// name of a run-time size.
+// accepts checks a proposal: as many values as results, of the same types, that rely on no new fact. A proposal that
+// breaks these is a mistake in the rule, unless the rule refines, as that cannot know whether it may.
 func (s *sweep) accepts(rule *Rule, rw *Rewriter, values []*ir.Value) bool {
 	op := rw.op
-	ok := rw.clean() && len(values) == len(op.Results)
-	for i := 0; ok && i < len(values); i++ {
-		old, v := op.Results[i], values[i]
-		ok = v != nil && v != old && (rw.SameType(old.Type, v.Type) || rule.Refines && refines(rw, old.Type, v.Type)) &&
-			s.keepsNames(old, v)
-	}
-	if !ok {
+	if !rw.clean() || len(values) != len(op.Results) || slices.Contains(values, nil) {
 		s.Refused[rule.Name]++
+		return false
 	}
-	return ok
+	for i, v := range values {
+		old := op.Results[i]
+		switch same := v != old && rw.SameType(old.Type, v.Type); {
+		case !same && !(rule.Refines && refines(rw, old.Type, v.Type)):
+			if !rule.Refines {
+				s.Refused[rule.Name]++
+			}
+			return false
+		case !s.keepsNames(rw, old, v):
+			return false
+		}
+	}
+	return true
 }
 
 // refines reports whether b is a with constants for some symbolic sizes.
@@ -197,17 +204,22 @@ func refines(rw *Rewriter, a, b ir.Type) bool {
 	return true
 }
 
-// keepsNames reports whether each symbol that only old defines is defined by v too, or is known to be a constant.
-func (s *sweep) keepsNames(old, v *ir.Value) bool {
+// keepsNames reports whether each symbol that only old defines is defined by v too, or is something else by facts.
+func (s *sweep) keepsNames(rw *Rewriter, old, v *ir.Value) bool {
 	for i, d := range old.Type.Shape {
-		if d.Op() != ir.DimSym || s.scope.has(d) || slices.Contains(v.Type.Shape, d) {
+		if !s.loses(d, v) || v.Type.Shape[i].IsConst() {
 			continue
 		}
-		if !v.Type.Shape[i].IsConst() {
+		if e := rw.op.Region.Reduce(d); !rw.Defined(e) {
 			return false
 		}
 	}
 	return true
+}
+
+// loses reports whether d is a symbol that no op defines once v stands for what has a size of d.
+func (s *sweep) loses(d ir.Dim, v *ir.Value) bool {
+	return d.Op() == ir.DimSym && !s.scope.has(d) && !slices.Contains(v.Type.Shape, d)
 }
 
 // replace makes the users of old use v, and notes what they may learn from it.
@@ -219,8 +231,8 @@ func (s *sweep) replace(old, v *ir.Value) {
 			r.Assume(ir.Fact{Rel: ir.EQ, A: d, B: n, Loc: old.Def.Loc})
 			s.refined[v] = true
 		}
-		if d != n && d.Op() == ir.DimSym && n.IsConst() {
-			s.learned = true
+		if s.loses(d, v) {
+			s.lost[d] = true
 		}
 	}
 	if s.refined[old] || v.Sym != nil && !slices.Equal(old.Sym, v.Sym) {
@@ -231,8 +243,8 @@ func (s *sweep) replace(old, v *ir.Value) {
 
 // settle brings op up to date with what rewrites before it have made known.
 func (s *sweep) settle(op *ir.Op, bodies bool) {
-	if s.learned {
-		reduceAttrs(op)
+	if len(s.lost) > 0 {
+		s.mend(op)
 	}
 	if !bodies && !slices.ContainsFunc(op.Args, func(v *ir.Value) bool { return s.refined[v] }) {
 		return
@@ -251,44 +263,66 @@ func (s *sweep) settle(op *ir.Op, bodies bool) {
 	}
 }
 
+// refine takes over what inference says of v now, where that is more.
 func (s *sweep) refine(op *ir.Op, v *ir.Value, to ir.Inferred) {
-	r := op.Region
-	if !r.SameType(v.Type, to.Type) {
-		for i, d := range to.Type.Shape {
-			if !r.Assume(ir.Fact{Rel: ir.EQ, A: v.Type.Shape[i], B: d, Loc: op.Loc}) {
+	more := false
+	for i, d := range to.Type.Shape {
+		have := v.Type.Shape[i]
+		if have == d {
+			continue
+		}
+		if !op.Region.SameDim(have, d) {
+			more = true
+			if !op.Region.Assume(ir.Fact{Rel: ir.EQ, A: have, B: d, Loc: op.Loc}) {
 				s.err = fmt.Errorf("%s: %s was inferred as %s, and now as %s", op.Location(), op.Kind, v.Type, to.Type)
 				return
 			}
 		}
-		s.refined[v] = true
-		s.changed = true
+		if d.IsConst() {
+			more = true
+			v.Type.Shape = slices.Clone(v.Type.Shape)
+			v.Type.Shape[i] = d
+			if s.loses(have, v) {
+				s.lost[have] = true
+			}
+		}
 	}
 	if to.Sym != nil && !slices.Equal(v.Sym, to.Sym) {
+		more = true
 		v.Sym = to.Sym
-		s.refined[v] = true
-		s.changed = true
+	}
+	if more {
+		s.refined[v], s.changed = true, true
 	}
 }
 
-// reduceAttrs rewrites the dims in op's attributes by the facts of its region.
-func reduceAttrs(op *ir.Op) {
-	reduce := func(dims []ir.Dim) []ir.Dim {
-		out := make([]ir.Dim, len(dims))
-		for i, d := range dims {
-			out[i] = op.Region.Reduce(d)
-		}
-		return out
+// mend replaces lost symbols in what op says of sizes.
+func (s *sweep) mend(op *ir.Op) {
+	for _, v := range op.Results {
+		v.Type.Shape, v.Sym = s.known(op.Region, v.Type.Shape), s.known(op.Region, v.Sym)
 	}
 	switch a := op.Attrs.(type) {
 	case *ir.DimsAttrs:
-		b := ir.CloneAttrs(a)
-		b.Values = reduce(a.Values)
-		op.Attrs = b
+		op.Attrs = &ir.DimsAttrs{Values: s.known(op.Region, a.Values), Scalar: a.Scalar}
 	case *ir.SplitAttrs:
-		b := ir.CloneAttrs(a)
-		b.Sizes = reduce(a.Sizes)
-		op.Attrs = b
+		op.Attrs = &ir.SplitAttrs{Axis: a.Axis, Sizes: s.known(op.Region, a.Sizes)}
 	}
+}
+
+// known is dims by what facts say of lost symbols; the list itself where that changes nothing.
+func (s *sweep) known(r *ir.Region, dims []ir.Dim) []ir.Dim {
+	out, own := dims, false
+	for i, d := range dims {
+		e := d.Subst(func(a ir.Dim) (ir.Dim, bool) { return r.Reduce(a), s.lost[a] })
+		if e == d {
+			continue
+		}
+		if !own {
+			out, own = slices.Clone(dims), true
+		}
+		out[i] = e
+	}
+	return out
 }
 
 // dead reports whether op may go at once. An op that names a run-time size is left to the pass dce, which knows
@@ -321,24 +355,31 @@ func (s *sweep) erase(op *ir.Op, from []ir.LocID) []ir.LocID {
 	return from
 }
 
-// keepOrigin gives the ops that were made at loc, and replace several ops, a location that names them all.
+// keepOrigin gives the ops that were made at loc a location that also names what else they replace.
 func keepOrigin(made []*ir.Op, loc ir.LocID, from []ir.LocID) {
-	if len(from) < 2 {
-		return
-	}
-	var id ir.LocID
+	id := ir.LocID(0)
 	for _, op := range made {
 		if erased(op) || op.Kind == ir.Const || op.Loc != loc {
 			continue
 		}
 		if id == 0 {
-			m := op.Region.Func.Module
-			l := m.Locs[op.Loc]
-			l.From = from
-			id = m.AddLoc(l)
+			id = joinLocs(op.Region.Func.Module, loc, from)
 		}
 		op.Loc = id
 	}
+}
+
+// joinLocs is loc with the others as its origins. Origins that it has already stay one level down.
+func joinLocs(m *ir.Module, loc ir.LocID, others []ir.LocID) ir.LocID {
+	l := m.Locs[loc]
+	if l.From == nil {
+		others = slices.DeleteFunc(others, func(id ir.LocID) bool { return id == loc })
+	}
+	if len(others) == 0 || l.From != nil && len(others) == 1 && others[0] == loc {
+		return loc
+	}
+	l.From = others
+	return m.AddLoc(l)
 }
 
 // keep are the kinds that must not be removed even where nothing uses their results.

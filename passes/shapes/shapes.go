@@ -3,7 +3,6 @@
 package shapes
 
 import (
-	"math"
 	"slices"
 
 	"github.com/emilyc/emily/ir"
@@ -44,10 +43,7 @@ func known(rw *rewrite.Rewriter, v *ir.Value) bool {
 	if n, err := ir.NumElements(shape); !ok || !static || err != nil || n != len(dims) {
 		return false
 	}
-	if constant(dims) {
-		return fits(v.DType(), dims)
-	}
-	return v.DType() == ir.I64 && v.Rank() <= 1 && rw.Defined(dims...)
+	return constant(dims) || v.DType() == ir.I64 && v.Rank() <= 1 && rw.Defined(dims...)
 }
 
 func build(rw *rewrite.Rewriter, v *ir.Value) *ir.Value {
@@ -59,34 +55,6 @@ func build(rw *rewrite.Rewriter, v *ir.Value) *ir.Value {
 
 func constant(dims []ir.Dim) bool {
 	return !slices.ContainsFunc(dims, func(d ir.Dim) bool { return !d.IsConst() })
-}
-
-// fits reports whether d can hold the values. Others come from arithmetic that overflows at run time, where
-// symbolic elements do not.
-func fits(d ir.DType, dims []ir.Dim) bool {
-	lo, hi := bounds(d)
-	return lo <= hi && !slices.ContainsFunc(dims, func(x ir.Dim) bool {
-		n, _ := x.Value()
-		return n < lo || n > hi
-	})
-}
-
-// bounds are the least and greatest value of an integer dtype or bool, as far as int64 goes; lo > hi for others.
-func bounds(d ir.DType) (lo, hi int64) {
-	switch {
-	case d == ir.Bool:
-		return 0, 1
-	case d == ir.U64 || d == ir.I64 && d.Bits() == 64:
-		if d == ir.I64 {
-			return math.MinInt64, math.MaxInt64
-		}
-		return 0, math.MaxInt64
-	case d.Category() == ir.Unsigned:
-		return 0, 1<<d.Bits() - 1
-	case d.Category() == ir.Signed:
-		return -1 << (d.Bits() - 1), 1<<(d.Bits()-1) - 1
-	}
-	return 1, 0
 }
 
 // tensor is the value of v, whose elements are known integers.

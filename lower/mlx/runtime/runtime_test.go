@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -465,4 +466,65 @@ func ExampleDiagnose() {
 		}
 	}
 	fmt.Println("ready")
+}
+// BenchmarkMatMul shows whether a fast BLAS is there: 1024³ takes 25 ms with OpenBLAS on two cores, 1 s without.
+func BenchmarkMatMul(b *testing.B) {
+	x := loaded1(b, func(b *mlx.Builder) {
+		v := ir.TensorOf(ir.F32, batch, batch)
+		x := b.Input("x", v)
+		b.Output("y", v, b.Call(mlx.MatMul, x, x))
+	})
+	in := []*ir.Tensor{ir.NewTensor(ir.F32, 1024, 1024)}
+	for b.Loop() {
+		if _, err := x.Run(context.Background(), in); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// A constant at the start of a mapping has no readable byte before it, and MLX keeps a header there for its own.
+func TestConstantAtStartOfMapping(t *testing.T) {
+	needMLX(t)
+	page := os.Getpagesize()
+	mem, err := syscall.Mmap(-1, 0, 2*page, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mprotect(mem[:page], syscall.PROT_NONE); err != nil {
+		t.Fatal(err)
+	}
+	blob := &ir.Blob{Name: "w", Data: mem[page:]}
+	v := ir.TensorOf(ir.F32, ir.Size(4), ir.Size(4))
+	x := loaded1(t, func(b *mlx.Builder) {
+		x, w := b.Input("x", v), b.Blob(blob, 0, ir.F32, []int{4, 4})
+		for _, op := range []mlx.CallID{mlx.Add, mlx.MatMul, mlx.Maximum} {
+			b.Output(op.String(), v, b.Call(op, x, w))
+			b.Output(op.String()+" reversed", v, b.Call(op, b.Call(mlx.Reshape, w, []int{4, 4}), x))
+		}
+		b.Output("sum", ir.TensorOf(ir.F32), b.Call(mlx.Add, b.Call(mlx.Sum, w, []int{0, 1}, false), b.Call(mlx.Sum, x, []int{0, 1}, false)))
+		b.Output("same", v, w)
+	})
+	in := &ir.Tensor{DType: ir.F32, Shape: []int{4, 4}, Data: mem[page : page+64]}
+	for _, out := range run(t, x, in) {
+		if !cmp.Equal(out.Data, make([]byte, len(out.Data))) {
+			t.Errorf("%v", out)
+		}
+	}
+}
+
+// What fails while MLX evaluates, and not while the graph is built, is an error too.
+func TestEvaluationError(t *testing.T) {
+	x := loaded1(t, func(b *mlx.Builder) {
+		v := ir.TensorOf(ir.F32, batch, batch)
+		b.Output("y", v, b.Call(mlx.Cholesky, b.Input("x", v), false))
+	})
+	if v := x.worker.lib.mlxVersion(); strings.HasPrefix(v, "0.31") || v == "0.32.0" {
+		t.Skip("skipped: errors of evaluation end the process before MLX 0.32.1")
+	}
+	_, err := x.Run(context.Background(), []*ir.Tensor{f32([]int{2, 2}, 1, 2, 2, 1)})
+	var e *MLXError
+	if !errors.As(err, &e) || !strings.Contains(e.Msg, "Cholesky") {
+		t.Errorf("got %v", err)
+	}
+	same(t, run(t, x, f32([]int{1, 1}, 4)), []*ir.Tensor{f32([]int{1, 1}, 2)})
 }

@@ -1,0 +1,234 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/emilyc/emily"
+	"github.com/emilyc/emily/conformance"
+	"github.com/emilyc/emily/interp"
+	"github.com/emilyc/emily/ir"
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+)
+
+// benchResult is what bench measures.
+type benchResult struct {
+	Model   string        `json:"model"`
+	Backend string        `json:"backend"`
+	Sizes   string        `json:"unbound,omitempty"`
+	Runs    int           `json:"runs"`
+	Import  float64       `json:"import_s"`
+	Passes  float64       `json:"passes_s"`
+	Lower   float64       `json:"lower_s"`
+	Load    float64       `json:"load_s"`
+	First   float64       `json:"first_s"`
+	Min     float64       `json:"min_s"`
+	P50     float64       `json:"p50_s"`
+	P90     float64       `json:"p90_s"`
+	P99     float64       `json:"p99_s"`
+	Memory  int64         `json:"peak_rss_bytes"`
+	Profile []profileJSON `json:"profile,omitempty"`
+}
+
+func newBench(o *options) *cobra.Command {
+	var f modelFlags
+	var n, warmup int
+	var backend, fallback string
+	var profile bool
+	cmd := &cobra.Command{
+		Use:   "bench MODEL",
+		Short: "Measure a model",
+		Long: `Bench measures import, passes, lowering and loading, the first run, and then the times of N runs, each with its outputs
+evaluated and read. Peak memory is the process's, weights that were read included.`,
+		Args: needs(1, 1, "MODEL"),
+		Example: `emilyc bench model.onnx
+emilyc bench model.onnx -n 100 --backend mlx -d batch=8
+emilyc bench model.onnx --backend interp --profile`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if n < 1 {
+				return wrongUse(cmd, "-n %d: wants a number from 1 up", n)
+			}
+			opts, err := backendOptions(cmd, backend, fallback)
+			if err != nil {
+				return err
+			}
+			start := time.Now()
+			l, err := f.load(cmd, args[0])
+			if err != nil {
+				return err
+			}
+			defer l.close()
+			r := &benchResult{Model: args[0], Runs: n, Import: time.Since(start).Seconds()}
+			inputs, sizes, err := l.inputs(f.seed)
+			if err != nil {
+				return err
+			}
+			r.Sizes = sizes.String()
+			if err := r.measure(cmd, l, inputs, opts, warmup); err != nil {
+				return err
+			}
+			if profile {
+				if r.Profile, err = profileOps(cmd, args[0], l, sizes, inputs); err != nil {
+					return err
+				}
+			}
+			return o.print(cmd, r, r.print)
+		},
+	}
+	f.add(cmd)
+	cmd.Flags().IntVarP(&n, "runs", "n", 20, "how many runs")
+	cmd.Flags().IntVar(&warmup, "warmup", 2, "runs before those that are measured")
+	cmd.Flags().BoolVar(&profile, "profile", false, "time each op in the interpreter")
+	addBackend(cmd, &backend, &fallback)
+	return cmd
+}
+
+func (r *benchResult) measure(cmd *cobra.Command, l *loaded, inputs []ir.Datum, opts []emily.CompileOption, warmup int) error {
+	model, err := emily.FromModule(l.module)
+	if err != nil {
+		return err
+	}
+	defer model.Close()
+	exe, err := model.Compile(cmd.Context(), opts...)
+	if err != nil {
+		return err
+	}
+	defer exe.Close()
+	timing := exe.Timing()
+	r.Backend, r.Passes, r.Lower, r.Load = string(timing.Backend), timing.Passes.Seconds(), timing.Lower.Seconds(), timing.Load.Seconds()
+	times := make([]float64, 0, r.Runs)
+	for i := range 1 + warmup + r.Runs {
+		start := time.Now()
+		if _, err := exe.RunOrdered(cmd.Context(), inputs); err != nil {
+			return err
+		}
+		t := time.Since(start).Seconds()
+		if i == 0 {
+			r.First = t
+		}
+		if i > warmup {
+			times = append(times, t)
+		}
+	}
+	slices.Sort(times)
+	quantile := func(q float64) float64 { return times[min(len(times)-1, int(q*float64(len(times))))] }
+	r.Min, r.P50, r.P90, r.P99 = times[0], quantile(0.5), quantile(0.9), quantile(0.99)
+	r.Memory = peakMemory()
+	return nil
+}
+
+// peakMemory is the process's largest resident size in bytes, 0 where the system does not say.
+func peakMemory() int64 {
+	var u unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return int64(u.Maxrss) * maxrssUnit
+}
+
+func (r *benchResult) print(w *writer) {
+	if r.Sizes != "" {
+		w.printf("unbound dims: %s\n", r.Sizes)
+	}
+	rows := [][]string{{"backend", r.Backend}}
+	for _, t := range []struct {
+		name    string
+		seconds float64
+	}{
+		{"import", r.Import}, {"passes", r.Passes}, {"lower", r.Lower}, {"load", r.Load}, {"first run", r.First},
+		{"min", r.Min}, {"p50", r.P50}, {"p90", r.P90}, {"p99", r.P99},
+	} {
+		rows = append(rows, []string{t.name, fmt.Sprintf("%.3f ms", 1e3*t.seconds)})
+	}
+	rows = append(rows, []string{"peak memory", bytesText(r.Memory)}, []string{"runs", fmt.Sprint(r.Runs)})
+	w.table(rows)
+	if len(r.Profile) > 0 {
+		w.printf("\n")
+		rows = [][]string{{"op", "calls", "time", "share"}}
+		for _, p := range r.Profile {
+			rows = append(rows, []string{p.Kind, fmt.Sprint(p.Calls), fmt.Sprintf("%.3f ms", 1e3*p.Seconds), fmt.Sprintf("%.1f%%", 100*p.Share)})
+		}
+		w.table(rows)
+	}
+}
+
+// profileJSON is the time that the ops of a kind take in the interpreter.
+type profileJSON struct {
+	Kind    string  `json:"kind"`
+	Calls   int     `json:"calls"`
+	Seconds float64 `json:"seconds"`
+	Share   float64 `json:"share"`
+}
+
+// profileOps runs the model's ops one by one. The model is loaded anew with all sizes bound, so that each op can
+// run by itself.
+func profileOps(cmd *cobra.Command, path string, l *loaded, sizes *conformance.Sizes, inputs []ir.Datum) ([]profileJSON, error) {
+	dims := map[string]int64{}
+	for s, n := range sizes.Of {
+		dims[s.Name()] = n
+	}
+	model, err := emily.Load(path, emily.WithDims(dims))
+	if err != nil {
+		return nil, err
+	}
+	defer model.Close()
+	module, _, err := model.Specialise(l.given)
+	if err != nil {
+		return nil, err
+	}
+	values := map[*ir.Value]ir.Datum{}
+	for i, in := range module.Main().Inputs() {
+		values[in] = inputs[i]
+	}
+	byKind := map[string]*profileJSON{}
+	total := 0.0
+	for _, op := range module.Main().Body.Ops {
+		if op.Kind == ir.Yield {
+			continue
+		}
+		args := make([]ir.Datum, len(op.Args))
+		for i, a := range op.Args {
+			if a != nil {
+				args[i] = values[a]
+			}
+		}
+		start := time.Now()
+		out, err := interp.EvalOp(op, args)
+		t := time.Since(start).Seconds()
+		if err != nil {
+			return nil, fmt.Errorf("profile: %w", err)
+		}
+		for i, v := range out {
+			values[op.Results[i]] = v
+		}
+		p := byKind[op.Kind.String()]
+		if p == nil {
+			p = &profileJSON{Kind: op.Kind.String()}
+			byKind[p.Kind] = p
+		}
+		p.Calls++
+		p.Seconds += t
+		total += t
+		if err := cmd.Context().Err(); err != nil {
+			return nil, err
+		}
+	}
+	var list []profileJSON
+	for _, p := range byKind {
+		p.Share = p.Seconds / total
+		list = append(list, *p)
+	}
+	slices.SortFunc(list, func(a, b profileJSON) int {
+		if a.Seconds != b.Seconds {
+			if a.Seconds > b.Seconds {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(a.Kind, b.Kind)
+	})
+	return list, nil
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/emilyc/emily"
+	"github.com/emilyc/emily/interp"
+	"github.com/emilyc/emily/ir"
+	"github.com/emilyc/emily/lower/mlx"
+	"github.com/emilyc/emily/passes"
+	"github.com/spf13/cobra"
+)
+
+// emitter writes a compiled module in one of the forms.
+type emitter struct {
+	name, doc string
+	write     func(m *ir.Module, path string, fallback mlx.Fallback) error
+}
+
+var emitters = []emitter{
+	{"bundle", "one .safetensors with weights and program, which every verb reads", emitBundle},
+	{"ir", "the IR's text; weights stay in the model's files, which it names relative to itself", emitIR},
+	{"plan", "the text of the MLX calls", emitPlan},
+	{"python", "a Python program over MLX", emitPython},
+}
+
+func newCompile(o *options) *cobra.Command {
+	var f modelFlags
+	var out, emit, fallback, pipeline string
+	cmd := &cobra.Command{
+		Use:   "compile MODEL -o OUT",
+		Short: "Compile a model to a bundle, a plan, or a program",
+		Long:  "Compile imports a model, runs the passes, and writes the outcome. OUT is replaced when all is written.\n\nForms:\n",
+		Args:  needs(1, 1, "MODEL"),
+		Example: `emilyc compile model.onnx -o model.safetensors
+emilyc compile model.onnx --emit plan -o model.plan
+emilyc compile model.onnx --emit python -o model.py -d batch=1`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if out == "" {
+				return wrongUse(cmd, "-o OUT is missing")
+			}
+			e, err := findEmitter(cmd, emit)
+			if err != nil {
+				return err
+			}
+			policy, err := emily.ParseFallback(fallback)
+			if err != nil {
+				return wrongUse(cmd, "--%v", err)
+			}
+			pipe, err := passes.Pipeline(pipeline)
+			if err != nil {
+				return wrongUse(cmd, "--passes: %v", err)
+			}
+			l, err := f.load(cmd, args[0])
+			if err != nil {
+				return err
+			}
+			defer l.close()
+			stats, err := passes.Run(l.module, pipe, passes.Options{Eval: interp.EvalOp})
+			if err != nil {
+				return err
+			}
+			if o.verbose {
+				cmd.PrintErr(stats)
+			}
+			return e.write(l.module, out, policy)
+		},
+	}
+	for _, e := range emitters {
+		cmd.Long += fmt.Sprintf("  %-7s %s\n", e.name, e.doc)
+	}
+	f.add(cmd)
+	cmd.Flags().StringVarP(&out, "output", "o", "", "the file to write")
+	cmd.Flags().StringVar(&emit, "emit", "bundle", "the form: bundle, ir, plan or python")
+	cmd.Flags().StringVar(&pipeline, "passes", "default", "comma-separated passes; none with an empty list")
+	cmd.Flags().StringVar(&fallback, "fallback", "warn", "of ops that MLX cannot run, in plans: error, warn or silent")
+	return cmd
+}
+
+func findEmitter(cmd *cobra.Command, name string) (emitter, error) {
+	var names []string
+	for _, e := range emitters {
+		if e.name == name {
+			return e, nil
+		}
+		names = append(names, e.name)
+	}
+	return emitter{}, wrongUse(cmd, "--emit %s: use %s", name, strings.Join(names, ", "))
+}
+
+func emitBundle(m *ir.Module, path string, _ mlx.Fallback) error { return emily.WriteBundle(m, path) }
+
+// emitIR writes the text with blobs by their path from the text's folder.
+func emitIR(m *ir.Module, path string, _ mlx.Fallback) error {
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	text := m.Clone()
+	for i, b := range m.Blobs {
+		if b.Path == "" {
+			continue
+		}
+		at, err := filepath.Abs(b.Path)
+		if err != nil {
+			return err
+		}
+		if rel, err := filepath.Rel(dir, at); err == nil {
+			at = rel
+		}
+		text.Blobs[i] = &ir.Blob{Name: b.Name, Path: at, Data: b.Data}
+	}
+	return emily.WriteFile(path, text.Print)
+}
+
+// emitPlan writes the text of the plan; of one with host islands, each stage under a heading.
+func emitPlan(m *ir.Module, path string, fallback mlx.Fallback) error {
+	staged, err := mlx.LowerStages(m, mlx.Options{Fallback: fallback})
+	if err != nil {
+		return err
+	}
+	return emily.WriteFile(path, func(w io.Writer) error { return printStages(w, staged) })
+}
+
+func printStages(w io.Writer, s *mlx.Staged) error {
+	if p := s.Plan(); p != nil {
+		return p.Print(w)
+	}
+	for i, st := range s.Stages {
+		where := "MLX"
+		if st.Plan == nil {
+			where = "the interpreter"
+		}
+		if _, err := fmt.Fprintf(w, "stage %d, on %s\n", i, where); err != nil {
+			return err
+		}
+		print := st.Host.Print
+		if st.Plan != nil {
+			print = st.Plan.Print
+		}
+		if err := print(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func emitPython(m *ir.Module, path string, _ mlx.Fallback) error {
+	p, err := mlx.Lower(m, mlx.Options{Fallback: mlx.FallbackError})
+	if err != nil {
+		return err
+	}
+	return emily.WriteFile(path, func(w io.Writer) error { return p.EmitPython(w) })
+}

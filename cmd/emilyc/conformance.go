@@ -1,0 +1,97 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/emilyc/emily"
+	"github.com/emilyc/emily/conformance"
+	"github.com/spf13/cobra"
+)
+
+func newConformance(o *options) *cobra.Command {
+	var f suiteFlags
+	var filter, junit string
+	cmd := &cobra.Command{
+		Use:   "conformance [SUITE…]",
+		Short: "Run the conformance suites",
+		Long:  "Conformance runs suites of cases with recorded results, fetched on first use, and prints how many pass for each operator.\n\nSuites:\n",
+		Args:  needs(0, -1, "SUITE"),
+		Example: `emilyc conformance onnx
+emilyc conformance onnx --lanes interp,mlx --filter 'softmax|gather'
+emilyc conformance onnx --junit report.xml`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			opts, err := f.options(cmd)
+			if err != nil {
+				return err
+			}
+			match, err := regexp.Compile(filter)
+			if err != nil {
+				return wrongUse(cmd, "--filter: %v", err)
+			}
+			cases, err := suiteCases(cmd, args, match)
+			if err != nil {
+				return err
+			}
+			results := runCases(cmd, o, cases, opts)
+			if junit != "" {
+				suite := "emilyc." + strings.Join(append(args[:len(args):len(args)], "conformance"), ".")
+				if err := emily.WriteFile(junit, func(w io.Writer) error { return conformance.WriteJUnit(w, suite, results) }); err != nil {
+					return err
+				}
+			}
+			return reportSuite(cmd, o, results)
+		},
+	}
+	for _, s := range conformance.Suites {
+		cmd.Long += fmt.Sprintf("  %-6s %s\n", s.Name, s.Doc)
+	}
+	f.add(cmd, "interp", 0, time.Minute)
+	cmd.Flags().StringVar(&filter, "filter", "", "run only cases whose name matches this regular expression")
+	cmd.Flags().StringVar(&junit, "junit", "", "write the results to this file, as JUnit XML")
+	return cmd
+}
+
+// suiteCases fetches the named suites, or all of them.
+func suiteCases(cmd *cobra.Command, names []string, match *regexp.Regexp) ([]conformance.Case, error) {
+	suites := conformance.Suites
+	if len(names) > 0 {
+		suites = nil
+		for _, n := range names {
+			s, ok := conformance.FindSuite(n)
+			if !ok {
+				return nil, wrongUse(cmd, "unknown suite %q", n)
+			}
+			suites = append(suites, s)
+		}
+	}
+	var cases []conformance.Case
+	for _, s := range suites {
+		found, err := s.Fetch(cmd.Context(), cmd.ErrOrStderr())
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range found {
+			if match.MatchString(c.Name) {
+				cases = append(cases, c)
+			}
+		}
+	}
+	return cases, nil
+}
+
+func reportSuite(cmd *cobra.Command, o *options, results []conformance.Result) error {
+	s := conformance.Summarise(results)
+	err := o.print(cmd, conformance.ToJSON(results), func(w *writer) {
+		conformance.PrintFailures(w, results, o.verbose)
+		w.err = conformance.PrintOps(w, results)
+		w.printf("%s\n", s)
+	})
+	if err == nil && s.Failed > 0 {
+		err = errDiffers
+	}
+	return err
+}

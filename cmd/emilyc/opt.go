@@ -1,0 +1,117 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/emilyc/emily/interp"
+	"github.com/emilyc/emily/ir"
+	"github.com/emilyc/emily/passes"
+	"github.com/emilyc/emily/passes/rewrite"
+	"github.com/spf13/cobra"
+)
+
+func newOpt(o *options) *cobra.Command {
+	var f modelFlags
+	var pipeline, out string
+	var stopAfter int
+	var printAfter, disable []string
+	var trace, verify bool
+	cmd := &cobra.Command{
+		Use:   "opt MODEL",
+		Short: "Run passes over a model and print its IR",
+		Long: `Opt imports a model, runs passes over it, and prints the IR that comes out.
+
+Rewrites are numbered over all passes: --stop-after N makes no more than N of them, which is how a wrong one
+is found by hand; 'emilyc verify --bisect' finds it by itself.
+
+Passes:
+`,
+		Args: needs(1, 1, "MODEL"),
+		Example: `emilyc opt model.onnx
+emilyc opt model.onnx --passes shapes,simplify,dce -o small.eir
+emilyc opt model.eir --trace --stop-after 12 --print-after fold`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			pipe, err := passes.Pipeline(pipeline)
+			if err != nil {
+				return wrongUse(cmd, "--passes: %v", err)
+			}
+			opts := passes.Options{
+				Eval: interp.EvalOp, StopAfter: stopAfter, Disable: disable, Verify: verify, PrintAfter: map[string]io.Writer{},
+			}
+			if stopAfter < 0 {
+				return wrongUse(cmd, "--stop-after %d: wants a number from 0 up", stopAfter)
+			}
+			if err := knownPasses(cmd, append(append([]string{}, printAfter...), disable...)); err != nil {
+				return err
+			}
+			for _, name := range printAfter {
+				opts.PrintAfter[name] = cmd.ErrOrStderr()
+			}
+			if trace {
+				opts.Trace = func(s rewrite.Step) { cmd.PrintErrln(s) }
+			}
+			l, err := f.load(cmd, args[0])
+			if err != nil {
+				return err
+			}
+			defer l.close()
+			if stopAfter == 0 && cmd.Flags().Changed("stop-after") {
+				pipe = nil // no rewrite at all
+			}
+			stats, err := passes.Run(l.module, pipe, opts)
+			if err != nil {
+				return err
+			}
+			if o.verbose {
+				cmd.PrintErr(stats)
+			}
+			if out != "" {
+				return emitIR(l.module, out, "")
+			}
+			if o.json {
+				return o.print(cmd, optJSON(stats), nil)
+			}
+			return printModule(cmd.OutOrStdout(), l.module)
+		},
+	}
+	for _, p := range passes.All {
+		cmd.Long += fmt.Sprintf("  %-9s %s\n", p.Name, p.Doc)
+	}
+	f.add(cmd)
+	cmd.Flags().StringVar(&pipeline, "passes", "default", "comma-separated passes")
+	cmd.Flags().StringVarP(&out, "output", "o", "", "write the IR to this .eir file")
+	cmd.Flags().IntVar(&stopAfter, "stop-after", 0, "make no rewrite past the Nth")
+	cmd.Flags().StringSliceVar(&printAfter, "print-after", nil, "print the IR after this pass, or after 'all', to standard error")
+	cmd.Flags().StringSliceVar(&disable, "disable", nil, "passes to leave out")
+	cmd.Flags().BoolVar(&trace, "trace", false, "print each rewrite to standard error")
+	cmd.Flags().BoolVar(&verify, "verify", true, "run the verifier after every pass")
+	return cmd
+}
+
+func knownPasses(cmd *cobra.Command, names []string) error {
+	for _, n := range names {
+		if _, err := passes.Pipeline(n); err != nil && n != "all" {
+			return wrongUse(cmd, "%v", err)
+		}
+	}
+	return nil
+}
+
+func printModule(w io.Writer, m *ir.Module) error { return m.Print(w) }
+
+type passJSON struct {
+	Pass    string         `json:"pass"`
+	Before  int            `json:"ops_before"`
+	After   int            `json:"ops_after"`
+	Seconds float64        `json:"seconds"`
+	Rules   map[string]int `json:"rules,omitempty"`
+}
+
+func optJSON(s passes.Stats) []passJSON {
+	out := []passJSON{}
+	for _, p := range s.Passes {
+		out = append(out, passJSON{p.Pass, p.Before, p.After, p.Time.Seconds(), p.Rules})
+	}
+	return out
+}

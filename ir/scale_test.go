@@ -1,0 +1,103 @@
+package ir
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// chain builds a function of n ops over symbolic shapes, with shape arithmetic, constants and locations in it.
+func chain(t testing.TB, n int) *Module {
+	m, f, b := newFunc()
+	x := f.Body.AddParam("x", TensorOf(F32, Sym("batch"), Sym("seq")))
+	for i := 0; len(f.Body.Ops) < n; i++ {
+		b.Loc = m.AddLoc(Loc{File: m.Name, Node: fmt.Sprint("/node_", i), OpType: "Add", Opset: 17})
+		y := f.Body.AddParam(fmt.Sprint("past_", i), TensorOf(F32, Sym(fmt.Sprint("past", i)), Sym("seq")))
+		x = b.Op(Add, nil, x, y)
+		shape := b.Op(ShapeOf, nil, x)
+		x = b.Op(Mul, nil, x, b.Const(FloatScalar(F32, 2)))
+		x = b.Op(Reshape, &ReshapeAttrs{}, x, shape)
+		x = b.Op(Transpose, &PermAttrs{Perm: []int64{1, 0}}, x)
+		x = b.Op(Transpose, &PermAttrs{Perm: []int64{1, 0}}, x)
+	}
+	b.Yield(x)
+	f.Outputs = []string{"y"}
+	if b.Err() != nil {
+		t.Fatal(b.Err())
+	}
+	return m
+}
+
+var stages = []struct {
+	name string
+	run  func(t testing.TB, m *Module, text string)
+}{
+	{"build", func(t testing.TB, m *Module, _ string) { chain(t, len(m.Main().Body.Ops)) }},
+	{"verify", func(t testing.TB, m *Module, _ string) {
+		if err := Verify(m); err != nil {
+			t.Fatal(err)
+		}
+	}},
+	{"print", func(t testing.TB, m *Module, _ string) {
+		if err := m.Print(io.Discard); err != nil {
+			t.Fatal(err)
+		}
+	}},
+	{"parse", func(t testing.TB, _ *Module, text string) { parse(t, text) }},
+	{"clone", func(_ testing.TB, m *Module, _ string) { m.Clone() }},
+}
+
+// TestLinear holds that ten times as many ops take about ten times as long: in processor time without collections, which
+// a busy machine changes least.
+func TestLinear(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	small, large := chain(t, 5_000), chain(t, 50_000)
+	smallText, largeText := small.String(), large.String()
+	for _, s := range stages {
+		t.Run(s.name, func(t *testing.T) {
+			best := func(m *Module, text string, runs int) time.Duration {
+				least := time.Hour
+				for range runs {
+					runtime.GC()
+					start := processorTime(t)
+					s.run(t, m, text)
+					least = min(least, processorTime(t)-start)
+				}
+				return least
+			}
+			a, b := best(small, smallText, 3), best(large, largeText, 2)
+			t.Logf("5,000 ops %v, 50,000 ops %v", a, b)
+			if b > 30*a+10*time.Millisecond {
+				t.Errorf("5,000 ops take %v, 50,000 take %v", a, b)
+			}
+		})
+	}
+}
+
+func processorTime(t testing.TB) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano())
+}
+
+func BenchmarkOps(b *testing.B) {
+	m := chain(b, 100_000)
+	text := m.String()
+	for _, s := range stages {
+		b.Run(s.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				s.run(b, m, text)
+			}
+		})
+	}
+}

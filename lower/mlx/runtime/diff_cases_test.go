@@ -1,0 +1,170 @@
+package runtime_test
+
+import (
+	"math"
+
+	"github.com/emilyc/emily/ir"
+)
+
+func elementwiseCases() []diffCase {
+	var cs []diffCase
+	add := func(c diffCase) { cs = append(cs, c) }
+	floatOps := []ir.Kind{ir.Abs, ir.Neg, ir.Sign, ir.Ceil, ir.Floor, ir.Round, ir.Sqrt, ir.Rsqrt, ir.Reciprocal, ir.Exp, ir.Log,
+		ir.Sin, ir.Cos, ir.Tan, ir.Asin, ir.Acos, ir.Atan, ir.Sinh, ir.Cosh, ir.Tanh, ir.Asinh, ir.Acosh, ir.Atanh, ir.Erf,
+		ir.IsNaN, ir.Sigmoid, ir.Relu, ir.Softplus, ir.Silu, ir.HardSwish}
+	for _, d := range floatTypes {
+		for _, k := range floatOps {
+			add(op(k, nil, edges(d)))
+		}
+		for _, tanh := range []bool{false, true} {
+			add(op(ir.Gelu, &ir.GeluAttrs{Tanh: tanh}, edges(d)))
+		}
+		for _, a := range []float64{0.1, 1, 2, -0.5, 0} {
+			add(op(ir.LeakyRelu, &ir.AlphaAttrs{Alpha: a}, edges(d)))
+			add(op(ir.Elu, &ir.AlphaAttrs{Alpha: a}, edges(d)))
+			add(op(ir.HardSigmoid, &ir.AlphaAttrs{Alpha: a, Beta: 0.5}, edges(d)))
+		}
+		for i := range 4 {
+			add(op(ir.IsInf, &ir.IsInfAttrs{Negative: i&1 == 1, Positive: i&2 == 2}, edges(d)))
+		}
+		for _, k := range []ir.Kind{ir.Add, ir.Sub, ir.Mul, ir.Div, ir.Pow, ir.Min, ir.Max, ir.Equal, ir.Less, ir.LessEqual} {
+			add(op(k, nil, pairs(d, d)...))
+		}
+		for _, fmod := range []bool{false, true} {
+			add(op(ir.Mod, &ir.ModAttrs{Fmod: fmod}, floatMod(d)...))
+		}
+		add(op(ir.Pow, nil, pairs(d, ir.I64)...))
+		add(op(ir.Pow, nil, edges(d), scalar(d, 2)))
+		add(op(ir.Pow, nil, edges(d), scalar(ir.I32, 3)))
+	}
+	for _, d := range intTypes {
+		for _, k := range []ir.Kind{ir.Abs, ir.Neg, ir.Sign, ir.Relu, ir.BitNot} {
+			add(op(k, nil, edges(d)))
+		}
+		for _, k := range []ir.Kind{ir.Add, ir.Sub, ir.Mul, ir.Min, ir.Max, ir.Equal, ir.Less, ir.LessEqual, ir.BitAnd, ir.BitOr, ir.BitXor} {
+			add(op(k, nil, pairs(d, d)...))
+		}
+		for _, k := range []ir.Kind{ir.Div, ir.Mod} {
+			for _, a := range []ir.Attrs{&ir.ModAttrs{}, &ir.ModAttrs{Fmod: true}} {
+				if k == ir.Div {
+					a = nil
+				}
+				add(op(k, a, nonZero(pairs(d, d))...))
+				add(op(k, a, edges(d), scalar(d, 3)))
+				add(op(k, a, pairs(d, d)...)) // has 0 as a divisor: an error
+			}
+		}
+		add(op(ir.Pow, nil, edges(d), tensorOf(d, []float64{0, 1, 2, 3, 5}, 5, 1)))
+		add(op(ir.Pow, nil, nonZero([]*ir.Tensor{nil, edges(d)})[1], tensorOf(ir.I64, []float64{0, 1, -1, -2, -3, 5}, 6, 1)))
+		add(op(ir.Pow, nil, tensorOf(d, []float64{1, 2, 3, 9}), floats(0.5, 2, 1.5, 0.5)))
+		for _, k := range []ir.Kind{ir.ShiftLeft, ir.ShiftRight} {
+			add(op(k, nil, edges(d), tensorOf(d, []float64{0, 1, 3, 7, 8, 31, 64, 100}, 8, 1)))
+			add(op(k, nil, edges(d), scalar(d, 2)))
+		}
+	}
+	boolean := pairs(ir.Bool, ir.Bool)
+	for _, k := range []ir.Kind{ir.And, ir.Or, ir.Xor, ir.Equal} {
+		add(op(k, nil, boolean...))
+	}
+	add(op(ir.Not, nil, edges(ir.Bool)))
+	all := append(append([]ir.DType{ir.Bool}, floatTypes...), intTypes...)
+	for _, from := range all {
+		for _, to := range all {
+			add(op(ir.Cast, &ir.CastAttrs{To: to}, edges(from)))
+		}
+		for _, to := range []ir.DType{ir.I4, ir.U4, ir.I2, ir.U2} {
+			add(op(ir.Cast, &ir.CastAttrs{To: to}, edges(from)))
+			add(op(ir.Cast, &ir.CastAttrs{To: from}, tensorOf(to, []float64{0, 1, 1})))
+		}
+		add(op(ir.Where, nil, random(ir.Bool, 3, 1), random(from, 4), random(from, 3, 4)))
+	}
+	wide := floats(1e9, 3e9, -3e9, 1e10, 1e19, -1e19, 1e30, math.NaN(), 255, 256, 300, -1, -129, 70000, math.Inf(1))
+	wide = tensorOf(ir.F32, append(append(values(wide), values(wide)...), values(wide)...))
+	for _, to := range intTypes {
+		add(op(ir.Cast, &ir.CastAttrs{To: to}, wide))
+	}
+	for _, from := range []ir.DType{ir.F8E4M3FN, ir.F8E5M2, ir.F8E4M3FNUZ, ir.F8E5M2FNUZ, ir.F8E8M0, ir.F4E2M1} {
+		t := ir.NewTensor(from, 1<<from.Bits())
+		for i := range t.Data {
+			t.Data[i] = byte(i)
+		}
+		for _, to := range []ir.DType{ir.F32, ir.BF16, ir.I32} {
+			add(op(ir.Cast, &ir.CastAttrs{To: to}, t))
+		}
+	}
+	for _, shapes := range [][2][]int{{{2, 3}, {3}}, {{2, 1, 3}, {4, 1}}, {{}, {2, 2}}, {{0, 3}, {3}}, {{1}, {0}}, {{2, 3, 4, 5}, {4, 1}}} {
+		add(op(ir.Add, nil, random(ir.F32, shapes[0]...), random(ir.F32, shapes[1]...)))
+		add(op(ir.Less, nil, random(ir.I64, shapes[0]...), random(ir.I64, shapes[1]...)))
+	}
+	return cs
+}
+
+// floatMod is pairs without the infinite ones, whose remainder differs in sign conventions of C libraries.
+func floatMod(d ir.DType) []*ir.Tensor {
+	a := tensorOf(d, []float64{0, 1, -1, 5.5, -5.5, 7, -7, 0.25, math.NaN()}, 9, 1)
+	return []*ir.Tensor{a, tensorOf(d, []float64{1, -1, 2, -2, 3.5, -3.5, 0.75})}
+}
+
+// nonZero replaces the zeros of the second tensor by 5.
+func nonZero(ts []*ir.Tensor) []*ir.Tensor {
+	v := values(ts[1])
+	for i := range v {
+		if v[i] == 0 {
+			v[i] = 5
+		}
+	}
+	return []*ir.Tensor{ts[0], tensorOf(ts[1].DType, v, ts[1].Shape...)}
+}
+
+func reduceCases() []diffCase {
+	var cs []diffCase
+	add := func(c diffCase) { cs = append(cs, c) }
+	kinds := []ir.Kind{ir.ReduceSum, ir.ReduceMean, ir.ReduceMax, ir.ReduceMin, ir.ReduceProd}
+	for _, d := range append(append([]ir.DType{}, floatTypes...), intTypes...) {
+		for _, k := range kinds {
+			for _, axes := range [][]int64{{0}, {1}, {2}, {0, 1}, {1, 2}, {0, 1, 2}, {}} {
+				for _, keep := range []bool{false, true} {
+					add(op(k, &ir.ReduceAttrs{Axes: axes, KeepDims: keep}, random(d, 2, 3, 4)))
+				}
+			}
+		}
+		for _, axis := range []int64{0, 1} {
+			for i := range 4 {
+				a := &ir.ArgAttrs{Axis: axis, KeepDims: i&1 == 1, Last: i&2 == 2}
+				add(op(ir.ArgMax, a, random(d, 3, 7)))
+				add(op(ir.ArgMin, a, random(d, 3, 7)))
+				add(op(ir.CumSum, &ir.CumAttrs{Axis: axis, Exclusive: i&1 == 1, Reverse: i&2 == 2}, random(d, 3, 7)))
+			}
+		}
+	}
+	nan := tensorOf(ir.F32, []float64{1, math.NaN(), 3, math.Inf(1), math.Inf(-1), 0, math.NaN(), math.NaN(), 2}, 3, 3)
+	for _, k := range kinds {
+		add(op(k, &ir.ReduceAttrs{Axes: []int64{1}}, nan))
+		add(op(k, &ir.ReduceAttrs{Axes: []int64{0}, KeepDims: true}, nan))
+	}
+	for _, last := range []bool{false, true} {
+		add(op(ir.ArgMax, &ir.ArgAttrs{Axis: 1, Last: last}, nan))
+		add(op(ir.ArgMin, &ir.ArgAttrs{Axis: 0, Last: last}, nan))
+	}
+	for _, k := range kinds[:1] {
+		add(op(k, &ir.ReduceAttrs{Axes: []int64{1}}, random(ir.F32, 2, 0)))
+	}
+	empty := op(ir.ReduceMax, &ir.ReduceAttrs{Axes: []int64{1}}, random(ir.F32, 2, 0))
+	empty.static = true
+	add(empty)
+	add(op(ir.ReduceMax, &ir.ReduceAttrs{Axes: []int64{1}}, random(ir.Bool, 2, 3)))
+	add(op(ir.ReduceMin, &ir.ReduceAttrs{Axes: []int64{1}}, random(ir.Bool, 2, 3)))
+	tenths := ir.NewTensor(ir.F32, 1, 300_000)
+	for i := range ir.View[float32](tenths) {
+		ir.View[float32](tenths)[i] = 0.1
+	}
+	long := op(ir.ReduceMean, &ir.ReduceAttrs{Axes: []int64{1}}, tenths)
+	long.static = true
+	add(long)
+	ones := tensorOf(ir.BF16, make([]float64, 600), 600)
+	for i := range ones.Data {
+		ones.Data[i] = []byte{0x80, 0x3f}[i%2]
+	}
+	add(op(ir.CumSum, &ir.CumAttrs{}, ones))
+	return cs
+}

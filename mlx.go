@@ -1,0 +1,97 @@
+package emily
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/emilyc/emily/interp"
+	"github.com/emilyc/emily/ir"
+	"github.com/emilyc/emily/lower/mlx"
+	"github.com/emilyc/emily/lower/mlx/runtime"
+)
+
+// mlxProgram runs native stages on MLX, and the host islands between them in the interpreter.
+type mlxProgram struct {
+	staged *mlx.Staged
+	native []*runtime.Executable // by stage; nil for an island
+	host   []*interp.Program     // by stage; nil for a plan
+}
+
+func buildMLX(m *ir.Module, o compileOptions, t *Timing) (program, error) {
+	start := time.Now()
+	t.Backend = MLX
+	staged, err := mlx.LowerStages(m, mlx.Options{Fallback: o.fallback})
+	if err != nil {
+		return nil, err
+	}
+	if o.fallback == mlx.FallbackWarn {
+		for _, island := range staged.Islands() {
+			o.warn(fmt.Sprintf("%s: %s runs in the interpreter: %s", island.Op.Location(), island.Op.Kind, island.Reason))
+		}
+	}
+	t.Lower = time.Since(start)
+	p := &mlxProgram{staged: staged, native: make([]*runtime.Executable, len(staged.Stages)), host: make([]*interp.Program, len(staged.Stages))}
+	for i := range staged.Stages {
+		if s := &staged.Stages[i]; s.Plan != nil {
+			p.native[i], err = runtime.Load(s.Plan, runtime.Options{})
+		} else {
+			p.host[i], err = interp.New(s.Host.Main())
+		}
+		if err != nil {
+			return nil, errors.Join(err, p.close())
+		}
+	}
+	t.Load = time.Since(start) - t.Lower
+	return p, nil
+}
+
+func (p *mlxProgram) run(ctx context.Context, inputs []ir.Datum) ([]ir.Datum, error) {
+	return p.staged.Run(inputs, func(stage int, inputs []ir.Datum) ([]ir.Datum, error) {
+		if host := p.host[stage]; host != nil {
+			return host.Run(ctx, inputs)
+		}
+		return runNative(ctx, p.native[stage], inputs)
+	})
+}
+
+func runNative(ctx context.Context, exe *runtime.Executable, inputs []ir.Datum) ([]ir.Datum, error) {
+	tensors := make([]*ir.Tensor, len(inputs))
+	for i, v := range inputs {
+		t, ok := v.(*ir.Tensor)
+		if !ok {
+			return nil, fmt.Errorf("a value of %s where MLX takes tensors", v.Type())
+		}
+		tensors[i] = t
+	}
+	results, err := exe.Run(ctx, tensors)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]ir.Datum, len(results))
+	for i, t := range results {
+		out[i] = t
+	}
+	return out, nil
+}
+
+func (p *mlxProgram) close() error {
+	var errs []error
+	for _, exe := range p.native {
+		if exe != nil {
+			errs = append(errs, exe.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// buildAuto takes MLX where it is set up.
+func buildAuto(m *ir.Module, o compileOptions, t *Timing) (program, error) {
+	p, err := buildMLX(m, o, t)
+	var setup *runtime.SetupError
+	if errors.As(err, &setup) {
+		return buildInterp(m, o, t)
+	}
+	return p, err
+}

@@ -1,0 +1,94 @@
+package passes_test
+
+import (
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/emilyc/emily/interp"
+	"github.com/emilyc/emily/ir"
+	"github.com/emilyc/emily/passes"
+)
+
+// chains are programs of n steps that keep the rules busy.
+var chains = map[string]func(*ir.Builder, *ir.Value, int) *ir.Value{
+	"nothing to do": func(b *ir.Builder, x *ir.Value, i int) *ir.Value { return b.Op([]ir.Kind{ir.Sin, ir.Exp}[i%2], nil, x) },
+	"neg":           func(b *ir.Builder, x *ir.Value, _ int) *ir.Value { return b.Op(ir.Neg, nil, x) },
+	"transpose": func(b *ir.Builder, x *ir.Value, _ int) *ir.Value {
+		return b.Op(ir.Transpose, &ir.PermAttrs{Perm: []int64{1, 2, 0}}, x)
+	},
+	"reshape": func(b *ir.Builder, x *ir.Value, i int) *ir.Value {
+		shape := [][]int64{{2, 3, 4}, {4, 3, 2}, {6, 4}}[i%3]
+		return b.Op(ir.Reshape, &ir.ReshapeAttrs{}, x, b.Ints(shape...))
+	},
+	"cast": func(b *ir.Builder, x *ir.Value, i int) *ir.Value {
+		return b.Op(ir.Cast, &ir.CastAttrs{To: []ir.DType{ir.F64, ir.F32}[i%2]}, x)
+	},
+	"shapes": func(b *ir.Builder, x *ir.Value, _ int) *ir.Value {
+		sh := b.Op(ir.ShapeOf, nil, x)
+		n := b.Op(ir.Gather, &ir.AxisAttrs{}, sh, b.Ints(0))
+		return b.Op(ir.Reshape, &ir.ReshapeAttrs{}, b.Op(ir.Relu, nil, x), b.Op(ir.Concat, &ir.AxisAttrs{}, n, b.Ints(3, 4)))
+	},
+	"constants": func(b *ir.Builder, x *ir.Value, i int) *ir.Value {
+		c := b.Op(ir.Add, nil, b.Float(ir.F32, float64(i)), b.Float(ir.F32, 1))
+		return b.Op(ir.Mul, nil, x, c)
+	},
+	"dead": func(b *ir.Builder, x *ir.Value, _ int) *ir.Value { b.Op(ir.Exp, nil, b.Op(ir.Sin, nil, x)); return x },
+}
+
+func build(t *testing.T, n int, step func(*ir.Builder, *ir.Value, int) *ir.Value) *ir.Module {
+	m := ir.NewModule("t")
+	f := m.NewFunc("main")
+	x := f.Body.AddParam("x", ir.TensorOf(ir.F32, ir.Size(2), ir.Size(3), ir.Size(4)))
+	b := ir.NewBuilder(f.Body)
+	for i := range n {
+		b.Loc = m.AddLoc(ir.Loc{Node: "n"})
+		x = step(b, x, i)
+	}
+	b.Yield(x)
+	f.Outputs = []string{"y"}
+	if b.Err() != nil {
+		t.Fatal(b.Err())
+	}
+	return m
+}
+
+func compile(t *testing.T, n int, step func(*ir.Builder, *ir.Value, int) *ir.Value) time.Duration {
+	m := build(t, n, step)
+	runtime.GC()
+	start := time.Now()
+	st, err := passes.Run(m, passes.Default, passes.Options{Eval: interp.EvalOp})
+	if err != nil {
+		t.Fatal(err)
+	}
+	took := time.Since(start)
+	if err := ir.Verify(m); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range st.Passes {
+		if len(p.Refused) > 0 {
+			t.Errorf("%s refused %v", p.Pass, p.Refused)
+		}
+	}
+	return took
+}
+
+// TestLinear: ten times the ops take about ten times as long. The bounds leave room for a busy machine; what is quadratic takes
+// a hundred times as long.
+func TestLinear(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	for name, step := range chains {
+		t.Run(name, func(t *testing.T) {
+			small, large := compile(t, 10_000, step), compile(t, 100_000, step)
+			t.Logf("10,000: %v, 100,000: %v", small, large)
+			for try := 0; try < 3 && large > 15*small; try++ { // someone else was busy
+				large = min(large, compile(t, 100_000, step))
+			}
+			if ratio := float64(large) / float64(small); ratio > 15 {
+				t.Errorf("100,000 steps take %v, %.1f times as long as 10,000", large, ratio)
+			}
+		})
+	}
+}
