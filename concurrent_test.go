@@ -123,7 +123,7 @@ func TestCancelDuringRun(t *testing.T) {
 				needMLX(t)
 			}
 			e := compile(t, load(t, distilbert), emily.WithBackend(backend))
-			ids := make([]int64, 512)
+			ids := make([]int64, 64)
 			in := tokens(ids...)
 			for range 5 {
 				ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)

@@ -23,12 +23,14 @@ const (
 )
 
 // ChooseSizes gives every symbol in the types of f's inputs a size: the known one where there is one. What f's facts decide follows from them
-// (s53 = s0 + s70); of the rest, a leading axis gets 1, any other 8, raised where a fact demands more. It fails
-// where no sizes satisfy the facts.
+// (s53 = s0 + s70); of the rest, a leading axis gets 1, any other 8, raised where a fact demands more. A symbol that
+// no result's shape speaks of, such as the length of an attention mask over past and present tokens, is made as long as the
+// longest symbolic size of inputs and results, so that what indexes it stays inside. It fails where no sizes satisfy the facts.
 func ChooseSizes(f *ir.Func, known map[ir.Dim]int64) (*Sizes, error) {
 	c := &chooser{f: f, Sizes: Sizes{Of: map[ir.Dim]int64{}}}
 	maps.Copy(c.Of, known)
 	c.symbols()
+	c.facts = slices.Concat(f.Body.Facts.List, indexFacts(f.Body))
 	for c.settle(); ; c.settle() {
 		s, ok := c.next()
 		if !ok {
@@ -68,12 +70,19 @@ func (s *Sizes) String() string {
 type chooser struct {
 	Sizes
 	f     *ir.Func
-	order []ir.Dim        // the symbols, as inputs mention them
+	facts []ir.Fact
+	order []ir.Dim        // the symbols, as inputs mention them; those of the results' shapes first
+	sized map[ir.Dim]bool // those of the results' shapes
 	batch map[ir.Dim]bool // those that are only ever leading axes
 }
 
 func (c *chooser) symbols() {
-	c.batch = map[ir.Dim]bool{}
+	c.batch, c.sized = map[ir.Dim]bool{}, map[ir.Dim]bool{}
+	for _, out := range c.f.Results() {
+		for _, d := range out.Type.Shape {
+			d.Symbols(func(s ir.Dim) { c.sized[s] = true })
+		}
+	}
 	for _, in := range c.f.Inputs() {
 		for axis, d := range in.Type.Shape {
 			d.Symbols(func(s ir.Dim) {
@@ -86,20 +95,45 @@ func (c *chooser) symbols() {
 			})
 		}
 	}
+	slices.SortStableFunc(c.order, func(a, b ir.Dim) int {
+		switch {
+		case c.sized[a] == c.sized[b]:
+			return 0
+		case c.sized[a]:
+			return -1
+		}
+		return 1
+	})
 }
 
 func (c *chooser) defaultOf(s ir.Dim) int64 {
 	if c.batch[s] || strings.Contains(strings.ToLower(s.Name()), "batch") {
 		return defaultBatch
 	}
+	if !c.sized[s] {
+		return max(defaultSize, c.longest())
+	}
 	return defaultSize
+}
+
+// longest is the greatest symbolic size of the inputs and results, as far as it is known.
+func (c *chooser) longest() int64 {
+	var n int64
+	for _, v := range slices.Concat(c.f.Inputs(), c.f.Results()) {
+		for _, d := range v.Type.Shape {
+			if size, ok := d.Eval(c.Of); ok && !d.IsConst() {
+				n = max(n, size)
+			}
+		}
+	}
+	return n
 }
 
 // settle derives sizes from equalities until nothing new follows.
 func (c *chooser) settle() {
 	for changed := true; changed; {
 		changed = false
-		for _, f := range c.f.Body.Facts.List {
+		for _, f := range c.facts {
 			if f.Rel == ir.EQ && c.solve(f.A.Sub(f.B)) {
 				changed = true
 			}
@@ -169,7 +203,7 @@ func (c *chooser) satisfy() error {
 	var broken ir.Fact
 	for range 8 {
 		ok := true
-		for _, f := range c.f.Body.Facts.List {
+		for _, f := range c.facts {
 			if holds, known := f.Holds(c.Of); known && !holds {
 				broken, ok = f, false
 				c.search(f)

@@ -225,23 +225,21 @@ func (w *indexWalk) use(op *ir.Op, operand int) {
 
 // indexedAxes are the sizes of the axes that operand 1 of op indexes.
 func indexedAxes(op *ir.Op) ir.Shape {
-	shape := op.Args[0].Shape
-	switch a := op.Attrs.(type) {
-	case *ir.AxisAttrs:
-		if op.Kind == ir.Gather || op.Kind == ir.GatherElements {
-			return shape()[a.Axis : a.Axis+1]
-		}
-	case *ir.GatherNDAttrs:
-		n, ok := lastSize(op.Args[1])
-		if ok {
-			return shape()[a.BatchDims : a.BatchDims+n]
-		}
-	case *ir.ScatterAttrs:
-		if op.Kind == ir.ScatterElements {
-			return shape()[a.Axis : a.Axis+1]
-		}
+	switch op.Kind {
+	case ir.Gather, ir.GatherElements:
+		axis := op.Attrs.(*ir.AxisAttrs).Axis
+		return op.Args[0].Shape()[axis : axis+1]
+	case ir.ScatterElements:
+		axis := op.Attrs.(*ir.ScatterAttrs).Axis
+		return op.Args[0].Shape()[axis : axis+1]
+	case ir.GatherND:
+		batch := op.Attrs.(*ir.GatherNDAttrs).BatchDims
 		if n, ok := lastSize(op.Args[1]); ok {
-			return shape()[:n]
+			return op.Args[0].Shape()[batch : batch+n]
+		}
+	case ir.ScatterND:
+		if n, ok := lastSize(op.Args[1]); ok {
+			return op.Args[0].Shape()[:n]
 		}
 	}
 	return nil

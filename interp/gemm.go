@@ -1,6 +1,7 @@
 package interp
 
 import (
+	"runtime"
 	"slices"
 	"sync"
 	"unsafe"
@@ -30,6 +31,9 @@ const (
 	blockRows  = 128
 	blockCols  = 240
 	blockDepth = 128
+
+	thinRows = 4    // products of no more rows go without packing
+	thinCols = 1024 // by columns that fit the first-level cache
 )
 
 // microkernel adds the product of a packed panel of mr rows of a and one of nr columns of b to mr × nr sums,
@@ -48,7 +52,7 @@ var workspaces = sync.Pool{New: func() any {
 		a:   make([]float64, blockRows*blockDepth),
 		b:   make([]float64, blockDepth*blockCols),
 		c:   make([]float64, blockRows*blockCols),
-		row: make([]float64, max(blockCols, blockDepth)),
+		row: make([]float64, thinCols),
 	}
 }}
 
@@ -56,6 +60,11 @@ var workspaces = sync.Pool{New: func() any {
 func multiply(count, m, n, k int, product func(i int) gemm) {
 	rowBlocks, rows := blocks(m, blockRows, kernel.mr)
 	colBlocks, cols := blocks(n, blockCols, kernel.nr)
+	block := gemm.block
+	if m <= thinRows {
+		colBlocks, cols = blocks(n, min(thinCols, max(n/(2*runtime.GOMAXPROCS(0)), 64)), kernel.nr)
+		block = gemm.thin
+	}
 	tasks := rowBlocks * colBlocks
 	parallelRows(count*tasks, min(m, rows)*min(n, cols)*max(k, 1), func(lo, hi int) {
 		ws := workspaces.Get().(*workspace)
@@ -63,7 +72,7 @@ func multiply(count, m, n, k int, product func(i int) gemm) {
 		for t := lo; t < hi; t++ {
 			g := product(t / tasks)
 			r, c := t%tasks/colBlocks*rows, t%tasks%colBlocks*cols
-			g.block(ws, r, min(rows, m-r), c, min(cols, n-c), k)
+			block(g, ws, r, min(rows, m-r), c, min(cols, n-c), k)
 		}
 	})
 }
@@ -97,6 +106,27 @@ func (g gemm) block(ws *workspace, r, m, c, n, k int) {
 	}
 	for i := range m {
 		g.out.put(r+i, c, ws.c[i*np:i*np+n])
+	}
+}
+
+// thin is block for few rows, such as one token's: each row of b is read once and added to the sums of every row of a.
+func (g gemm) thin(ws *workspace, r, m, c, n, k int) {
+	sums, row := ws.c[:m*n], ws.row[:n]
+	clear(sums)
+	for d := 0; d < k; d += blockDepth {
+		depth := min(blockDepth, k-d)
+		for i := range m {
+			g.a.row(ws.a[i*blockDepth:][:depth], r+i, d)
+		}
+		for p := range depth {
+			g.b.row(row, d+p, c)
+			for i := range m {
+				addScaled(sums[i*n:][:n], ws.a[i*blockDepth+p], row)
+			}
+		}
+	}
+	for i := range m {
+		g.out.put(r+i, c, sums[i*n:][:n])
 	}
 }
 

@@ -34,6 +34,23 @@ func widenAVX(dst *float64, src *float32, n int)
 //go:noescape
 func narrowAVX(dst *float32, src *float64, n int)
 
+// addScaledAVX adds a × src to dst, n elements, a multiple of 8.
+//
+//go:noescape
+func addScaledAVX(dst *float64, a float64, src *float64, n int)
+
+func addScaled(dst []float64, a float64, src []float64) {
+	src = src[:len(dst)]
+	i := 0
+	if hasFMA && len(dst) >= 8 {
+		i = len(dst) &^ 7
+		addScaledAVX(unsafe.SliceData(dst), a, unsafe.SliceData(src), i)
+	}
+	for ; i < len(dst); i++ {
+		dst[i] += a * src[i]
+	}
+}
+
 func widenFloats(dst []float64, src []float32) {
 	src = src[:len(dst)]
 	i := 0

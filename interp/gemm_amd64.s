@@ -168,3 +168,24 @@ loop:
 	JNZ        loop
 	VZEROUPPER
 	RET
+
+// func addScaledAVX(dst *float64, a float64, src *float64, n int)
+TEXT ·addScaledAVX(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), DI
+	VBROADCASTSD a+8(FP), Y2
+	MOVQ         src+16(FP), SI
+	MOVQ         n+24(FP), CX
+
+loop:
+	VMOVUPD     (DI), Y0
+	VMOVUPD     32(DI), Y1
+	VFMADD231PD (SI), Y2, Y0
+	VFMADD231PD 32(SI), Y2, Y1
+	VMOVUPD     Y0, (DI)
+	VMOVUPD     Y1, 32(DI)
+	ADDQ        $64, SI
+	ADDQ        $64, DI
+	SUBQ        $8, CX
+	JNZ         loop
+	VZEROUPPER
+	RET

@@ -15,3 +15,9 @@ func narrowFloats(dst []float32, src []float64) {
 		dst[i] = float32(v)
 	}
 }
+
+func addScaled(dst []float64, a float64, src []float64) {
+	for i, v := range src[:len(dst)] {
+		dst[i] += a * v
+	}
+}

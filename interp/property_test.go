@@ -50,7 +50,7 @@ func TestIntegersRoundOnce(t *testing.T) {
 
 // TestMatMulSizes compares products round the block sizes with the definition; every block and panel edge is met.
 func TestMatMulSizes(t *testing.T) {
-	sizes := [][3]int{{1, 1, 1}, {3, 5, 7}, {8, 128, 24}, {9, 129, 25}, {129, 3, 241}, {130, 260, 250}, {257, 1, 1}, {1, 300, 500}}
+	sizes := [][3]int{{1, 1, 1}, {3, 5, 7}, {8, 128, 24}, {9, 129, 25}, {129, 3, 241}, {130, 260, 250}, {257, 1, 1}, {1, 300, 500}, {4, 129, 3000}, {3, 2, 7}}
 	for _, kernelOf := range kernels() {
 		old := kernel
 		kernel = kernelOf

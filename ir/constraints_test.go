@@ -134,9 +134,12 @@ func wantLabel(t *testing.T, err error, label string) {
 	}
 }
 
-// TestLabels holds that the labels in the code, in the docs and in the tests above are the same.
+// TestLabels holds that the labels in the code, in the docs and in the tests above are the same. The docs also have those of
+// the interpreter, whose tests have them.
 func TestLabels(t *testing.T) {
-	code := grep(t, `"([a-z_]+_c[0-9]+)"`, "*.go", func(name string) bool { return !strings.HasSuffix(name, "_test.go") })
+	source := func(name string) bool { return !strings.HasSuffix(name, "_test.go") }
+	tested := func(name string) bool { return strings.HasSuffix(name, "_test.go") }
+	code := grep(t, `"([a-z_]+_c[0-9]+)"`, "*.go", source)
 	docs := grep(t, "`([a-z_]+_c[0-9]+)`:", "../docs/ir/*.md", func(string) bool { return true })
 	var tests []string
 	for _, s := range archive(t, "constraints.txtar") {
@@ -150,7 +153,16 @@ func TestLabels(t *testing.T) {
 	if diff := cmp.Diff(code, slices.Compact(tests)); diff != "" {
 		t.Errorf("labels of the code and of the tests:\n%s", diff)
 	}
-	if diff := cmp.Diff(code, docs); diff != "" {
+	atRun := grep(t, `"([a-z_]+_c[0-9]+)"`, "../interp/*.go", source)
+	ranTests := grep(t, `([a-z_]+_c[0-9]+)`, "../interp/*.go", tested)
+	for _, label := range atRun {
+		if !slices.Contains(code, label) && !slices.Contains(ranTests, label) {
+			t.Errorf("no test of the interpreter breaks %s", label)
+		}
+	}
+	all := slices.Concat(code, atRun)
+	slices.Sort(all)
+	if diff := cmp.Diff(slices.Compact(all), docs); diff != "" {
 		t.Errorf("labels of the code and of docs/ir:\n%s", diff)
 	}
 }

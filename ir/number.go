@@ -85,8 +85,8 @@ func EncodeFloat(d DType, v float64, saturate bool) uint16 {
 		sign = f.sign()
 	}
 	if math.IsNaN(v) {
-		if f.noNaN {
-			return f.largest()
+		if f.noNaN { // as ml_dtypes and ONNX's test data have it: a zero
+			return sign ^ f.sign()
 		}
 		if f.unsignedZero {
 			return f.nan

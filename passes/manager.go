@@ -24,15 +24,16 @@ type Pass struct {
 	Name  string
 	Doc   string
 	Run   func(*ir.Module, *rewrite.Context) error
-	After []string // passes that must come earlier in a pipeline that has them
-	Exact bool     // results keep their bits
+	After []string       // passes that must come earlier in a pipeline that has them
+	Exact bool           // results keep their bits
+	Rules []rewrite.Rule // that it consists of; nil for a pass that is more than rules
 }
 
 // All are the passes, by which names are resolved.
 var All = []Pass{
-	{Name: "shapes", Doc: "known sizes become const and dims", Run: shapes.Run, Exact: true},
-	{Name: "fold", Doc: "ops on small constants become their value", Run: fold.Run, After: []string{"shapes"}, Exact: true},
-	{Name: "simplify", Doc: "identities and chains", Run: simplify.Run, After: []string{"fold"}, Exact: true},
+	{Name: "shapes", Doc: "known sizes become const and dims", Run: shapes.Run, Exact: true, Rules: shapes.Rules},
+	{Name: "fold", Doc: "ops on small constants become their value", Run: fold.Run, After: []string{"shapes"}, Exact: true, Rules: fold.Rules},
+	{Name: "simplify", Doc: "identities and chains", Run: simplify.Run, After: []string{"fold"}, Exact: true, Rules: simplify.Rules},
 	{Name: "cse", Doc: "equal ops become one", Run: cse.Run, After: []string{"simplify"}, Exact: true},
 	{Name: "dce", Doc: "what no result needs goes", Run: dce.Run, After: []string{"cse"}, Exact: true},
 }

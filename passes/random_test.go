@@ -267,7 +267,7 @@ func broadcasts(a, b ir.Shape) bool {
 func (g *graph) grow() {
 	pick(g, []func(){
 		g.unary, g.unary, g.binary, g.binary, g.binary, g.cast, g.cast, g.where, g.logic, g.transpose, g.reshape, g.reshape, g.squeeze,
-		g.expand, g.slice, g.slice, g.concat, g.split, g.reduce, g.pad, g.sizes, g.branch, g.loop, g.fold,
+		g.expand, g.slice, g.slice, g.concat, g.split, g.reduce, g.pad, g.sizes, g.branch, g.loop, g.fold, g.heads,
 	}...)()
 }
 
@@ -363,6 +363,22 @@ func (g *graph) reshape() {
 		target = b.Ints(copies...)
 	}
 	g.add(g.make(ir.Reshape, &ir.ReshapeAttrs{}, v, target))
+}
+
+// heads merges the leading axes, transposes, and splits the first axis again.
+func (g *graph) heads() {
+	v := g.one(func(v *ir.Value) bool { return v.Rank() >= 3 })
+	if v == nil {
+		return
+	}
+	b := ir.NewBuilder(g.region)
+	s, k := v.Type.Shape, v.Rank()-2
+	merged := g.make(ir.Reshape, &ir.ReshapeAttrs{AllowZero: true}, v, b.Dims(s[:k].NumElements(), s[k], s[k+1]))
+	turned := g.make(ir.Transpose, &ir.PermAttrs{Perm: shuffle(g, []int64{0, 1, 2})}, merged)
+	lead := append(slices.Clone(s[:k]), turned.Type.Shape[1:]...)
+	if turned.Type.Shape[0] == s[:k].NumElements() {
+		g.add(g.make(ir.Reshape, &ir.ReshapeAttrs{AllowZero: true}, turned, b.Dims(lead...)))
+	}
 }
 
 func (g *graph) squeeze() {

@@ -4,13 +4,17 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/emilyc/emily/frontends/onnx/pb"
 	"github.com/emilyc/emily/ir"
 )
 
-// constant makes a constant of an initializer in s.region.
-func (s *scope) constant(t stored) *ir.Value {
+// initializer makes a constant of an initializer in s.region. Its location is its name.
+func (s *scope) initializer(name string, t stored) *ir.Value {
+	user := s.b.Loc
+	defer func() { s.b.Loc = user }()
+	s.b.Loc = s.im.module.AddLoc(ir.Loc{File: s.im.base, Node: strings.Clone(name)})
 	if t.sparse != nil {
 		return s.sparse(t.sparse)
 	}

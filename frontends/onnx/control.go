@@ -178,7 +178,8 @@ func (s *scope) widen(l *loop, r *ir.Region, results []*ir.Value) (changed bool,
 	return changed, nil
 }
 
-// importLoop: an absent condition is true at first; what the body yields counts then, as in onnxruntime.
+// importLoop: an absent condition is true at first, and then what the body yields, as in onnxruntime and in ONNX's reference
+// (its specification would ignore what the body yields). A condition that is always true is left out.
 func importLoop(n *Node) []*ir.Value {
 	n.Require("body")
 	g := n.Graph("body")
@@ -189,9 +190,6 @@ func importLoop(n *Node) []*ir.Value {
 	}
 	if !n.present(init) {
 		return nil
-	}
-	if always, ok := n.settled(cond).KnownInts(); ok && len(always) == 1 && always[0] == 1 {
-		cond = nil
 	}
 	l := &loop{graph: g, first: 2, carried: len(init), yields: 1,
 		params: append([]ir.Type{ir.TensorOf(ir.I64), ir.TensorOf(ir.Bool)}, valueTypes(init)...), origins: append([]*ir.Value{nil, nil}, init...)}
@@ -205,8 +203,12 @@ func importLoop(n *Node) []*ir.Value {
 	if results[0].Rank() == 1 {
 		results[0] = in.b.Op(ir.Squeeze, &ir.AxesAttrs{Axes: []int64{0}}, results[0])
 	}
-	if on, ok := results[0].KnownInts(); ok && on[0] == 1 && cond == nil {
-		results[0] = in.region.Params[1] // true as it was: the loop is counted
+	starts := cond == nil || n.always(cond)
+	switch {
+	case starts && (results[0] == in.region.Params[1] || n.always(results[0])):
+		cond, results[0] = nil, in.region.Params[1]
+	case cond == nil:
+		cond = n.ones(ir.Bool)
 	}
 	in.b.Yield(results...)
 	if err := in.b.Err(); err != nil {
@@ -214,6 +216,12 @@ func importLoop(n *Node) []*ir.Value {
 	}
 	args := slices.Concat([]*ir.Value{trip, cond}, init, in.captures)
 	return n.b.Ops(ir.Loop, &ir.LoopAttrs{Carried: int64(len(init))}, []*ir.Region{in.region}, args...)
+}
+
+// always reports whether v is known to be true.
+func (n *Node) always(v *ir.Value) bool {
+	known, ok := v.KnownInts()
+	return ok && len(known) == 1 && known[0] == 1
 }
 
 // present checks that variadic operands are there.

@@ -98,7 +98,7 @@ func (s *scope) lookup(name string) (v *ir.Value, ok bool) {
 			}
 		}
 		if t, here := o.stored[name]; here {
-			v = s.constant(t)
+			v = s.initializer(name, t)
 			s.remember(name, v)
 			return v, true
 		}
@@ -211,10 +211,10 @@ func (s *scope) emit(p *pb.NodeProto, domain string) error {
 	if err := n.arity(row); err != nil {
 		return err
 	}
+	s.b.Loc = s.loc(p, row, version)
 	if err := n.operands(); err != nil {
 		return err
 	}
-	s.b.Loc = s.loc(p, row, version)
 	if err := n.required(row.min); err != nil {
 		return err
 	}

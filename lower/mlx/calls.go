@@ -242,6 +242,7 @@ const (
 	ReadInts  // evaluates an integer tensor and binds symbols to its elements, in row-major order; entries that are no symbols are skipped
 	BindShape // binds symbols to the sizes of an operand; -1 skips an axis, another entry is checked
 	Check     // relation "eq", "le" or "divides" between two integers
+	Assert    // of a bool tensor: the run fails, when its outputs are evaluated, unless it is true everywhere
 	If        // cond, then's operands, else's operands
 	Loop      // trip?, cond?, carried, empties, captures; body(i, cond, carried, captures) -> cond, carried, scanned
 	Scan      // states, sequences, empties, captures; body(states, elements, captures) -> states, scanned
@@ -452,6 +453,7 @@ var Calls = [NumCalls]CallInfo{
 	ReadInts:  effect("read_ints", 1, "{symbols} = _read_ints({0})", Param{"symbols", SymbolsParam}),
 	BindShape: effect("bind_shape", 1, "{symbols} = {0}.shape", Param{"symbols", SymbolsParam}),
 	Check:     effect("check", 0, "_check({relation}, {a}, {b}, {what})", text("relation"), integer("a"), integer("b"), text("what")),
+	Assert:    effect("assert", 1, "_assert({0}, {what})", text("what")),
 	If: multi(-1, opt("if", 1, -1, "_if({0}, {then}, {else}, {n}, [{1*}])",
 		program("then"), program("else"), integer("n"))),
 	Loop: multi(-1, opt("loop", 2, -1, "_loop({0}, {1}, {body}, {carried}, {scans}, [{2*}])",

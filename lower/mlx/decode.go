@@ -125,8 +125,8 @@ func (d *decoder) decode(open func(name, path string) (*ir.Blob, error)) {
 	if int(p.Main) >= n || int(p.Setup) >= n {
 		fail("no program %d or %d", p.Main, p.Setup)
 	}
-	for range n {
-		p.Programs = append(p.Programs, d.program(n))
+	for i := range n {
+		p.Programs = append(p.Programs, d.program(i, n))
 	}
 	d.rest(open)
 }
@@ -185,26 +185,42 @@ func (d *decoder) regs(n int) []Reg {
 	return out
 }
 
-func (d *decoder) program(programs int) *Program {
+// set reads registers that are there.
+func (d *decoder) set(n int) []Reg {
+	regs := d.regs(n)
+	if slices.Contains(regs, Absent) {
+		fail("absent register")
+	}
+	return regs
+}
+
+func (d *decoder) program(id, programs int) *Program {
 	n := d.uint()
 	if n > 8*len(d.in)+8 {
 		fail("program of %d registers", n)
 	}
 	g := &Program{Types: make([]ir.Type, n)}
 	g.Params = d.regs(n)
-	g.Results = d.regs(n)
+	g.Results = d.set(n)
 	for range d.count() {
-		g.Calls = append(g.Calls, d.call(n, programs))
+		g.Calls = append(g.Calls, d.call(n, id, programs))
 	}
 	return g
 }
 
-func (d *decoder) call(regs, programs int) Call {
+func (d *decoder) call(regs, id, programs int) Call {
 	c := Call{Op: d.names[d.index(len(d.names))]}
 	c.In = d.regs(regs)
-	c.Out = d.regs(regs)
-	c.Free = d.regs(regs)
-	params := Calls[c.Op].Params
+	c.Out = d.set(regs)
+	c.Free = d.set(regs)
+	info := &Calls[c.Op]
+	if n := len(c.In); n < info.Min || info.Max >= 0 && n > info.Max {
+		fail("%s: %d operands", c.Op, n)
+	}
+	if info.Out >= 0 && len(c.Out) != info.Out {
+		fail("%s: %d results", c.Op, len(c.Out))
+	}
+	params := info.Params
 	if d.uint() != len(params) {
 		fail("%s: wrong number of parameters", c.Op)
 	}
@@ -212,7 +228,11 @@ func (d *decoder) call(regs, programs int) Call {
 		if ParamKind(d.bytes(1)[0]) != p.Kind {
 			fail("%s: parameter %s is of another kind", c.Op, p.Name)
 		}
-		c.Args = append(c.Args, d.arg(p.Kind, programs))
+		a := d.arg(p.Kind, programs)
+		if sub, ok := a.(Prog); ok && int(sub) <= id { // programs come after those that use them, so that none recurs
+			fail("%s: program %d within %d", c.Op, sub, id)
+		}
+		c.Args = append(c.Args, a)
 	}
 	return c
 }

@@ -380,4 +380,4 @@ func (l *lowering) wrap(r Reg, d ir.DType) Reg {
 }
 
 // assert makes the run fail where r is not true everywhere.
-func (l *lowering) assert(r Reg, what string) {}
+func (l *lowering) assert(r Reg, what string) { l.b.Call(Assert, r, what) }

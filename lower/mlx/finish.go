@@ -39,7 +39,7 @@ func sweep(g *Program, needs []symbolSet) symbolSet {
 				live[r] = true
 			}
 		}
-		if Calls[c.Op].Effect && c.Op != Check {
+		if Calls[c.Op].Effect && c.Op != Check && c.Op != Assert {
 			continue
 		}
 		c.Dims(func(d ir.Dim) { d.Symbols(func(s ir.Dim) { need[s] = struct{}{} }) })
@@ -68,7 +68,7 @@ func sweep(g *Program, needs []symbolSet) symbolSet {
 }
 
 func isLive(c *Call, live []bool, need symbolSet) bool {
-	if c.Op == Check {
+	if c.Op == Check || c.Op == Assert {
 		return true
 	}
 	if Calls[c.Op].Effect {
@@ -130,7 +130,7 @@ func everySymbol(p *Plan) symbolSet {
 // fixed reports whether c gives the same results in every run, and its operands are constants or early.
 func fixed(c *Call, early, isConst []bool) bool {
 	info := &Calls[c.Op]
-	if info.Effect || RandomKey <= c.Op && c.Op <= RandomCategorical {
+	if info.Effect && c.Op != Assert || RandomKey <= c.Op && c.Op <= RandomCategorical {
 		return false
 	}
 	for _, r := range c.In {

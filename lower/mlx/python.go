@@ -113,6 +113,11 @@ func (e *pyEmitter) helpers() ([]string, error) {
 		}
 		return nil
 	}
+	if e.plan.uses(Assert) {
+		if err := visit("_settle("); err != nil {
+			return nil, err
+		}
+	}
 	for _, g := range e.plan.Programs {
 		for i := range g.Calls {
 			if err := visit(Calls[g.Calls[i].Op].Python); err != nil {
@@ -198,7 +203,7 @@ func (e *pyEmitter) program(id Prog) {
 func (e *pyEmitter) globals(g *Program) []string {
 	set := map[string]bool{}
 	for i := range g.Calls {
-		if c := &g.Calls[i]; Calls[c.Op].Effect && c.Op != Check {
+		if c := &g.Calls[i]; c.Op == ReadInts || c.Op == BindShape {
 			for _, d := range c.Args[0].([]ir.Dim) {
 				if d.Op() == ir.DimSym {
 					set[e.syms[d]] = true
@@ -228,7 +233,11 @@ func (e *pyEmitter) main(setup string) {
 		}
 	}
 	e.printf("\n%s    if _setup is None:\n        _setup = %s\n        mx.eval(_setup)\n", strings.Join(binds, ""), setup)
-	e.printf("    return %s(*[inputs[n] for n, _ in INPUTS], *_setup)\n", e.funcs[e.plan.Main])
+	e.printf("    outputs = %s(*[inputs[n] for n, _ in INPUTS], *_setup)\n", e.funcs[e.plan.Main])
+	if e.plan.uses(Assert) {
+		e.printf("    _settle(outputs)\n")
+	}
+	e.printf("    return outputs\n")
 }
 
 var placeholder = regexp.MustCompile(`\{(\w+\*?)\}`)
@@ -379,3 +388,10 @@ func pyFloat(f float64) string {
 
 // pyString is a Python literal: strconv's escapes are a subset of Python's.
 func pyString(s string) string { return strconv.QuoteToASCII(s) }
+
+// uses reports whether p has a call of that kind.
+func (p *Plan) uses(op CallID) bool {
+	return slices.ContainsFunc(p.Programs, func(g *Program) bool {
+		return slices.ContainsFunc(g.Calls, func(c Call) bool { return c.Op == op })
+	})
+}

@@ -113,6 +113,19 @@ def _read_ints(x):
 def _check(relation, a, b, what):
     if not {"eq": a == b, "le": a <= b, "divides": a != 0 and b % a == 0}[relation]:
         raise ValueError(f"sizes {a} and {b} break the rule {relation}: {what}")`,
+	"_assert": `
+_claims = []
+
+
+def _assert(ok, what):
+    _claims.append((mx.all(ok), what))`,
+	"_settle": `
+def _settle(arrays):
+    mx.eval(arrays, [ok for ok, _ in _claims])
+    broken = [what for ok, what in _claims if not ok.item()]
+    _claims.clear()
+    if broken:
+        raise ValueError(broken[0])`,
 	"_if": `
 def _if(cond, then, otherwise, n, rest):
     return then(*rest[:n]) if cond.item() else otherwise(*rest[n:])`,

@@ -163,7 +163,7 @@ func lowerSlice(l *lowering, op *ir.Op) {
 	whole := true
 	for i, axis := range a.Axes {
 		s.start[axis], s.stop[axis], s.step[axis] = starts[i], ends[i], a.Steps[i]
-		whole = whole && a.Steps[i] == 1 && starts[i].Is(0) && (ends[i] == x.Shape()[axis] || ends[i].Is(math.MaxInt32))
+		whole = whole && a.Steps[i] == 1 && starts[i].Is(0) && (ends[i] == x.Shape()[axis])
 	}
 	if whole {
 		l.set(op, l.reg(x))
@@ -189,11 +189,19 @@ func (l *lowering) bounds(op *ir.Op, i int, end bool) []ir.Dim {
 		case isRead(d):
 		case a.Steps[k] < 0:
 			out[k] = backwards(sizes[k], d, a.Steps[k], end)
+		case end && atLeast(d, math.MaxInt32):
+			out[k] = sizes[k]
 		default:
 			out[k] = clamp32(d)
 		}
 	}
 	return out
+}
+
+// atLeast reports whether d is known to be n or more.
+func atLeast(d ir.Dim, n int64) bool {
+	v, ok := d.Value()
+	return ok && v >= n
 }
 
 // clamp32 is d within 32 bits, where it is known.

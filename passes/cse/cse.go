@@ -2,6 +2,7 @@
 package cse
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"hash/maphash"
@@ -63,7 +64,10 @@ func equal(a, b *ir.Op) bool {
 }
 
 func sameConst(a, b *ir.ConstAttrs) bool {
-	return a.Blob == b.Blob && a.Off == b.Off && a.Len == b.Len && string(a.Inline) == string(b.Inline) && slices.Equal(a.Strings, b.Strings)
+	if read(a) && read(b) {
+		return bytes.Equal(a.Bytes(), b.Bytes()) && slices.Equal(a.Strings, b.Strings)
+	}
+	return a.Blob == b.Blob && a.Off == b.Off && a.Len == b.Len
 }
 
 // table finds ops by what they compute.
@@ -115,13 +119,18 @@ func (t *table) id(v *ir.Value) uint64 {
 	return id
 }
 
-// constKey does not read blobs: constants in them are the same where they lie in the same place.
+// maxRead bounds the bytes of a constant in a blob that is compared by its contents. Larger ones are weights, which are not
+// read at compile time: they are the same where they lie in the same place.
+const maxRead = 1 << 10
+
+func read(c *ir.ConstAttrs) bool { return c.Blob == nil || c.Len <= maxRead }
+
 func (t *table) constKey(b []byte, c *ir.ConstAttrs) []byte {
 	b = append(b, c.Type.String()...)
-	if c.Blob != nil {
+	if !read(c) {
 		return fmt.Appendf(b, "%p %d %d", c.Blob, c.Off, c.Len)
 	}
-	b = binary.LittleEndian.AppendUint64(b, maphash.Bytes(t.seed, c.Inline))
+	b = binary.LittleEndian.AppendUint64(b, maphash.Bytes(t.seed, c.Bytes()))
 	return binary.LittleEndian.AppendUint64(b, maphash.String(t.seed, strings.Join(c.Strings, "\x00")))
 }
 

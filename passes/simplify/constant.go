@@ -6,8 +6,8 @@ import (
 	"github.com/emilyc/emily/ir"
 )
 
-// maxSplat bounds the bytes of a constant that is looked at. Weights are not read at compile time.
-const maxSplat = 64 << 10
+// maxSplat bounds the bytes of a constant that is looked at. Weight matrices are not read at compile time.
+const maxSplat = 4 << 10
 
 // splat is the value that all elements of a real or bool constant have.
 func splat(v *ir.Value) (float64, bool) {

@@ -18,6 +18,8 @@ var shapeRules = []rewrite.Rule{
 	{Name: "view-of-reshape", Doc: "unsqueeze or squeeze of a reshape: one reshape", Kinds: []ir.Kind{ir.Unsqueeze, ir.Squeeze}, Rewrite: viewOfReshape},
 	{Name: "identity-transpose", Doc: "a transpose that moves nothing: x", Kinds: []ir.Kind{ir.Transpose}, Rewrite: identityTranspose},
 	{Name: "transpose-chain", Doc: "transpose of transpose: one", Kinds: []ir.Kind{ir.Transpose}, Rewrite: transposeChain},
+	{Name: "transpose-between-reshapes", Doc: "merge the leading axes, transpose the others, split the leading axes again: one reshape, one transpose",
+		Kinds: []ir.Kind{ir.Reshape}, Rewrite: transposeBetween},
 	{Name: "same-size", Doc: "expand, tile, pad or slice that changes no size: x", Kinds: []ir.Kind{ir.Expand, ir.Tile, ir.Pad, ir.Slice}, Rewrite: sameSize},
 	{Name: "expand-chain", Doc: "expand of expand: one", Kinds: []ir.Kind{ir.Expand}, Rewrite: expandChain},
 	{Name: "concat-of-one", Doc: "concat of one operand: x", Kinds: []ir.Kind{ir.Concat}, Rewrite: concatOfOne},
@@ -132,6 +134,37 @@ func transposeChain(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
 		p[i] = perm(inner)[k]
 	}
 	return rewrite.One(rw.Op(ir.Transpose, &ir.PermAttrs{Perm: p}, inner.Args[0]))
+}
+
+// transposeBetween finds what exporters write for the last two axes of a batch of heads: [b, h, s, d] as [b*h, s, d], transposed
+// to [b*h, d, s], as [b, h, d, s]. The transpose can act on [b, h, s, d] itself.
+func transposeBetween(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
+	t := def(op.Args[0], ir.Transpose)
+	if t == nil || !op.Args[0].HasOneUse() || perm(t)[0] != 0 {
+		return nil
+	}
+	merge := def(t.Args[0], ir.Reshape)
+	if merge == nil || !t.Args[0].HasOneUse() {
+		return nil
+	}
+	out, inner := op.Result().Type.Shape, t.Result().Type.Shape[1:]
+	lead := len(out) - len(inner)
+	if lead < 1 || !slices.EqualFunc(out[lead:], inner, rw.SameDim) {
+		return nil
+	}
+	shape := slices.Concat(out[:lead], t.Args[0].Type.Shape[1:])
+	if !rw.Defined(shape...) || len(shape) > ir.MaxSym {
+		return nil
+	}
+	p := make([]int64, len(shape))
+	for i := range p {
+		p[i] = int64(i)
+		if i >= lead {
+			p[i] = perm(t)[i-lead+1] + int64(lead-1)
+		}
+	}
+	split := rw.Op(ir.Reshape, &ir.ReshapeAttrs{AllowZero: true}, merge.Args[0], rw.Dims(shape...))
+	return rewrite.One(rw.Op(ir.Transpose, &ir.PermAttrs{Perm: p}, split))
 }
 
 // sameSize needs more than equal types where elements could move within a size: a slice must step forward, by

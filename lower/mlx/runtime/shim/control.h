@@ -17,13 +17,15 @@ inline bool truth(Ctx& c, const array& a) {
   return values(c, mx::astype(a, mx::bool_, c.s))[0] != 0;
 }
 
+inline bool isSymbol(const Ctx& c, const Int& i) { return i.expr && c.plan.exprs[i.v].op == Expr::Sym; }
+
 inline void readInts(Ctx& c, const Call& k) {
   auto v = values(c, c.in(k, 0));
   auto& syms = k.params[0].ints;
   if (v.size() != syms.size())
     throw std::invalid_argument("read_ints: " + std::to_string(v.size()) + " values for " + std::to_string(syms.size()) + " symbols");
   for (size_t i = 0; i < v.size(); i++)
-    if (syms[i].expr) c.symbols[c.plan.exprs[syms[i].v].a] = v[i];
+    if (isSymbol(c, syms[i])) c.symbols[c.plan.exprs[syms[i].v].a] = v[i];
 }
 
 // bindShape binds the entries that are symbols, skips -1 and checks the rest.
@@ -34,7 +36,7 @@ inline void bindShape(Ctx& c, const Call& k) {
     throw std::invalid_argument("bind_shape: rank " + std::to_string(shape.size()) + ", want " + std::to_string(want.size()));
   for (size_t i = 0; i < want.size(); i++) {
     auto& w = want[i];
-    if (w.expr && c.plan.exprs[w.v].op == Expr::Sym) {
+    if (isSymbol(c, w)) {
       c.symbols[c.plan.exprs[w.v].a] = shape[i];
     } else if (int64_t n = c.eval(w); n != -1 && n != shape[i]) {
       throw std::invalid_argument("axis " + std::to_string(i) + " has size " + std::to_string(shape[i]) + ", want " + std::to_string(n));
@@ -50,6 +52,9 @@ inline void check(Ctx& c, const Call& k) {
   if (!ok) throw std::invalid_argument("sizes " + std::to_string(a) + " and " + std::to_string(b) + " break the rule " + op + ": " + k.params[3].s);
 }
 
+// claim is checked when something is evaluated, so that it does not hold up the graph.
+inline void claim(Ctx& c, const Call& k) { c.claims.push_back({mx::all(c.in(k, 0), c.s), c.at, k.params[0].s}); }
+
 inline int32_t program(const Call& k, size_t p) { return static_cast<int32_t>(k.params[p].ints[0].v); }
 
 inline array dims(Ctx& c, const Call& k) {
@@ -58,8 +63,14 @@ inline array dims(Ctx& c, const Call& k) {
   return array(v.begin(), Shape{static_cast<int>(v.size())}, k.params[1].dtype);
 }
 
+// counted checks the number of operands or results that control flow splits.
+inline void counted(const std::vector<array>& v, size_t least, const char* what) {
+  if (v.size() < least) throw std::invalid_argument(std::to_string(v.size()) + " " + what + ", want " + std::to_string(least));
+}
+
 inline std::vector<array> branch(Ctx& c, const Call& k) {
   auto args = c.rest(k, 1);
+  counted(args, c.i64(k, 2), "operands");
   auto split = args.begin() + c.i64(k, 2);
   if (truth(c, c.in(k, 0))) return run(c, program(k, 0), {args.begin(), split});
   return run(c, program(k, 1), {split, args.end()});
@@ -96,6 +107,7 @@ inline std::vector<array> loop(Ctx& c, const Call& k) {
   auto m = c.opt(k, 0), cond = c.opt(k, 1);
   int64_t trip = m ? values(c, *m).at(0) : INT64_MAX;
   auto rest = c.rest(k, 2);
+  counted(rest, nc + ns, "operands");
   std::vector<array> carried(rest.begin(), rest.begin() + nc), empties(rest.begin() + nc, rest.begin() + nc + ns);
   std::vector<array> captures(rest.begin() + nc + ns, rest.end());
   rest.clear();
@@ -108,6 +120,7 @@ inline std::vector<array> loop(Ctx& c, const Call& k) {
     for (auto& a : carried) args.push_back(std::move(a));
     carried.clear();
     auto r = run(c, program(k, 0), join(std::move(args), captures));
+    counted(r, 1 + nc + ns, "results of the body");
     fixed = r[0].id() == flag.id();
     flag = r[0];
     carried.assign(r.begin() + 1, r.begin() + 1 + nc);
@@ -117,7 +130,7 @@ inline std::vector<array> loop(Ctx& c, const Call& k) {
     std::vector<array> live = carried;
     stacks.tail(lazyIterations, live);
     live.push_back(flag);
-    mx::eval(live);
+    c.settle(std::move(live));
     go = fixed || truth(c, flag);
   }
   stacks.finish(c, empties.data(), carried);
@@ -129,6 +142,8 @@ inline std::vector<array> loop(Ctx& c, const Call& k) {
 inline std::vector<array> scan(Ctx& c, const Call& k) {
   size_t nst = c.i64(k, 1), nseq = c.i64(k, 2), nout = c.i64(k, 3);
   auto rest = c.rest(k, 0);
+  counted(rest, nst + nseq + nout, "operands");
+  if (nseq == 0) throw std::invalid_argument("scan over no sequence");
   std::vector<array> states(rest.begin(), rest.begin() + nst), seqs(rest.begin() + nst, rest.begin() + nst + nseq);
   std::vector<array> empties(rest.begin() + nst + nseq, rest.begin() + nst + nseq + nout);
   std::vector<array> captures(rest.begin() + nst + nseq + nout, rest.end());
@@ -144,13 +159,14 @@ inline std::vector<array> scan(Ctx& c, const Call& k) {
     states.clear();
     for (auto& q : seqs) args.push_back(mx::take(q, i, 0, c.s));
     auto r = run(c, program(k, 0), join(std::move(args), captures));
+    counted(r, nst + nout, "results of the body");
     states.assign(r.begin(), r.begin() + nst);
     stacks.add(r.begin() + nst);
     r.clear();
     if (i % lazyIterations != lazyIterations - 1) continue;
     std::vector<array> live = states;
     stacks.tail(lazyIterations, live);
-    mx::eval(live);
+    c.settle(std::move(live));
   }
   stacks.finish(c, empties.data(), states);
   return states;
@@ -163,6 +179,7 @@ inline const Row controlRows[] = {
     {"read_ints", readInts},
     {"bind_shape", bindShape},
     {"check", check},
+    {"assert", claim},
     {"if", OUTS(branch(c, k))},
     {"loop", OUTS(loop(c, k))},
     {"scan", OUTS(scan(c, k))},

@@ -116,9 +116,9 @@ static void checkParam(const Plan& plan, const Param& p) {
     if (i.expr && (i.v < 0 || i.v >= static_cast<int64_t>(plan.exprs.size()))) throw std::runtime_error("plan bytes: bad expression");
 }
 
-static void checkRegs(const std::vector<int32_t>& v, int32_t regs) {
+static void checkRegs(const std::vector<int32_t>& v, int32_t regs, int32_t least = 0) {
   for (auto r : v)
-    if (r < -1 || r >= regs) throw std::runtime_error("plan bytes: bad register");
+    if (r < least || r >= regs) throw std::runtime_error("plan bytes: bad register");
 }
 
 static Program readProgram(Reader& r, const Plan& plan, const std::vector<std::pair<std::string_view, Fn>>& fns) {
@@ -126,7 +126,7 @@ static Program readProgram(Reader& r, const Plan& plan, const std::vector<std::p
   g.regs = static_cast<int32_t>(r.uint());
   g.params = r.regs();
   g.results = r.regs();
-  checkRegs(g.params, g.regs);
+  checkRegs(g.params, g.regs, -1);
   checkRegs(g.results, g.regs);
   g.calls.resize(r.count());
   for (auto& k : g.calls) {
@@ -138,7 +138,7 @@ static Program readProgram(Reader& r, const Plan& plan, const std::vector<std::p
     k.free = r.regs();
     k.params.resize(r.count());
     for (auto& p : k.params) checkParam(plan, p = readParam(r));
-    checkRegs(k.in, g.regs);
+    checkRegs(k.in, g.regs, -1);
     checkRegs(k.out, g.regs);
     checkRegs(k.free, g.regs);
   }
@@ -238,10 +238,12 @@ static Plan* readPlan(const uint8_t* bytes, size_t n, const void* const* data, s
 
 std::vector<array> run(Ctx& c, int32_t program, std::vector<array> args) {
   auto& g = c.plan.programs.at(program);
+  if (c.depth > maxDepth) throw std::invalid_argument("programs are nested too deep");
   if (args.size() != g.params.size())
     throw std::logic_error("program takes " + std::to_string(g.params.size()) + " operands, got " + std::to_string(args.size()));
   Frame frame(g.regs), *outer = c.frame;
   c.frame = &frame;
+  c.depth++;
   for (size_t i = 0; i < args.size(); i++)
     if (g.params[i] >= 0) frame[g.params[i]] = std::move(args[i]);
   args.clear();
@@ -249,10 +251,12 @@ std::vector<array> run(Ctx& c, int32_t program, std::vector<array> args) {
     auto& k = g.calls[i];
     try {
       c.checkCancel();
+      c.at = {program, static_cast<int32_t>(i)};
       k.fn(c, k);
     } catch (...) {
       if (c.where.program < 0) c.where = {program, static_cast<int32_t>(i)};
       c.frame = outer;
+      c.depth--;
       throw;
     }
     for (auto r : k.free) frame[r].reset();
@@ -261,6 +265,7 @@ std::vector<array> run(Ctx& c, int32_t program, std::vector<array> args) {
   out.reserve(g.results.size());
   for (auto r : g.results) out.push_back(c.reg(r));
   c.frame = outer;
+  c.depth--;
   return out;
 }
 
@@ -441,7 +446,7 @@ EMILY_API void* emily_plan_new(void* worker, const uint8_t* bytes, int64_t n, co
     Ctx c(*plan, w->stream, w->cpu, std::vector<int64_t>(plan->symbols), nullptr);
     try {
       plan->prepared = run(c, plan->setup, {});
-      mx::eval(plan->prepared);
+      c.settle(plan->prepared);
     } catch (...) {
       where = c.where;
       throw;
@@ -464,6 +469,7 @@ EMILY_API EmilyResult* emily_run(void* worker, void* planp, const EmilyTensor* i
     args.insert(args.end(), plan.prepared.begin(), plan.prepared.end());
     r->arrays = run(c, plan.main, std::move(args));
     c.checkCancel();
+    if (!c.claims.empty()) c.settle(r->arrays);
     rows(r->arrays, w->stream);
     describe(r);
   });

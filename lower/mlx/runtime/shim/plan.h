@@ -76,8 +76,18 @@ struct Where {
   int32_t program = -1, call = -1;
 };
 
+// maxDepth bounds the nesting of programs, which takes native stack.
+constexpr int maxDepth = 1000;
+
 struct Cancelled : std::runtime_error {
   Cancelled() : std::runtime_error("cancelled") {}
+};
+
+// Claim is an array that must turn out true, and where that is claimed.
+struct Claim {
+  array ok;
+  Where at;
+  const std::string& what;
 };
 
 using Frame = std::vector<std::optional<array>>;
@@ -89,7 +99,10 @@ struct Ctx {
   std::vector<int64_t> symbols;
   const std::atomic<int32_t>* cancel;  // may be null
   Frame* frame = nullptr;
-  Where where;
+  int depth = 0;
+  Where where;      // of the call that failed
+  Where at;         // of the call that runs
+  std::vector<Claim> claims;
 
   Ctx(const Plan& plan, mx::Stream s, mx::Stream cpu, std::vector<int64_t> symbols, const std::atomic<int32_t>* cancel)
       : plan(plan), s(s), cpu(cpu), symbols(std::move(symbols)), cancel(cancel) {}
@@ -137,6 +150,17 @@ struct Ctx {
   Shape shape(const Call& k, size_t p) const {
     auto v = ints(k, p);
     return Shape(v.begin(), v.end());
+  }
+  // settle evaluates arrays together with the claims so far, and throws for the first that is false.
+  void settle(std::vector<array> arrays) {
+    for (auto& k : claims) arrays.push_back(k.ok);
+    mx::eval(arrays);
+    for (auto& k : claims)
+      if (!k.ok.item<bool>()) {
+        where = k.at;
+        throw std::invalid_argument(k.what);
+      }
+    claims.clear();
   }
   void checkCancel() const {
     if (cancel && cancel->load(std::memory_order_relaxed)) throw Cancelled();

@@ -1,0 +1,167 @@
+package onnx
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/emilyc/emily/frontends/onnx/pb"
+)
+
+// rowCases have a node for each meaning that an operator has had. testdata/rows.txtar says what becomes of it.
+var rowCases = []struct {
+	name  string
+	opset int64
+	node  *pb.NodeProto
+	in    []*pb.ValueInfoProto
+	inits []*pb.TensorProto
+}{
+	{"Add-1 axis", 1, node("Add", "x,b", "y", attr("broadcast", 1), attr("axis", 1), attr("consumed_inputs", []int64{0})), values(value("x", "f32", 2, 3, 4), value("b", "f32", 3)), nil},
+	{"Add-6 suffix", 6, node("Add", "x,b", "y", attr("broadcast", 1)), values(value("x", "f32", 2, 3, 4), value("b", "f32", 4)), nil},
+	{"Add-7", 7, node("Add", "x,b", "y"), values(value("x", "f32", "n", 3), value("b", "f32", 3)), nil},
+	{"Greater-1 axis", 1, node("Greater", "x,b", "y", attr("broadcast", 1), attr("axis", 0)), values(value("x", "f32", 2, 3), value("b", "f32", 2)), nil},
+	{"GreaterOrEqual-16", 16, node("GreaterOrEqual", "a,b", "y"), values(value("a", "f32", 2), value("b", "f32", 2)), nil},
+	{"Max-8", 8, node("Max", "a,b,c", "y"), values(value("a", "f32", 2), value("b", "f32", 2), value("c", "f32", 1)), nil},
+	{"Mean-13", 13, node("Mean", "a,b", "y"), values(value("a", "f32", 2), value("b", "f32", 2)), nil},
+	{"Cast-1", 1, node("Cast", "x", "y", attr("to", "INT64")), values(value("x", "f32", 2)), nil},
+	{"Cast-6", 6, node("Cast", "x", "y", attr("to", 11)), values(value("x", "f32", 2)), nil},
+	{"Cast-19 saturate", 19, node("Cast", "x", "y", attr("to", 17), attr("saturate", 0)), values(value("x", "f32", 2)), nil},
+	{"Cast-24 round_mode", 24, node("Cast", "x", "y", attr("to", 24), attr("round_mode", "nearest")), values(value("x", "f32", 2)), nil},
+	{"CastLike-15", 15, node("CastLike", "x,t", "y"), values(value("x", "f32", 2), value("t", "bf16", 1)), nil},
+	{"Clip-6", 6, node("Clip", "x", "y", attr("min", 0.0)), values(value("x", "f32", 2)), nil},
+	{"Clip-11", 11, node("Clip", "x,,hi", "y"), values(value("x", "f32", 2), value("hi", "f32")), nil},
+	{"Dropout-7", 7, node("Dropout", "x", "y,mask", attr("ratio", 0.1)), values(value("x", "f32", "n", 2)), nil},
+	{"Dropout-12", 12, node("Dropout", "x", "y,mask", attr("seed", 1)), values(value("x", "f32", "n", 2)), nil},
+	{"Selu-1", 1, node("Selu", "x", "y"), values(value("x", "f32", 2)), nil},
+	{"Selu-6", 6, node("Selu", "x", "y"), values(value("x", "f32", 2)), nil},
+	{"PRelu-6", 6, node("PRelu", "x,s", "y"), values(value("x", "f32", 1, 3, 4, 4), value("s", "f32", 3)), nil},
+	{"PRelu-9", 9, node("PRelu", "x,s", "y"), values(value("x", "f32", 1, 3, 4, 4), value("s", "f32", 3, 1, 1)), nil},
+	{"Swish-24", 24, node("Swish", "x", "y", attr("alpha", 2.0)), values(value("x", "f32", 2)), nil},
+	{"Gelu-20", 20, node("Gelu", "x", "y", attr("approximate", "tanh")), values(value("x", "f32", 2)), nil},
+
+	{"ReduceSum-1", 1, node("ReduceSum", "x", "y", attr("axes", []int64{1}), attr("keepdims", 0)), values(value("x", "f32", 2, 3)), nil},
+	{"ReduceSum-11 negative", 11, node("ReduceSum", "x", "y", attr("axes", []int64{-1, 0})), values(value("x", "f32", 2, 3)), nil},
+	{"ReduceSum-13", 13, node("ReduceSum", "x,axes", "y"), values(value("x", "f32", 2, 3)), []*pb.TensorProto{ints("axes", -1)}},
+	{"ReduceSum-13 none", 13, node("ReduceSum", "x,axes", "y"), values(value("x", "f32", 2, 3)), []*pb.TensorProto{ints("axes")}},
+	{"ReduceSum-13 noop", 13, node("ReduceSum", "x", "y", attr("noop_with_empty_axes", 1)), values(value("x", "f32", 2, 3)), nil},
+	{"ReduceMean-13", 13, node("ReduceMean", "x", "y"), values(value("x", "f32", "n", 3)), nil},
+	{"ReduceMean-18", 18, node("ReduceMean", "x,axes", "y"), values(value("x", "f32", "n", 3)), []*pb.TensorProto{ints("axes", 1)}},
+	{"ReduceL2-18 i32", 18, node("ReduceL2", "x,axes", "y"), values(value("x", "i32", 2, 3)), []*pb.TensorProto{ints("axes", 1)}},
+	{"ReduceLogSumExp-18", 18, node("ReduceLogSumExp", "x,axes", "y", attr("keepdims", 0)), values(value("x", "f32", 2, 3)), []*pb.TensorProto{ints("axes", 1)}},
+	{"ArgMax-12 last", 12, node("ArgMax", "x", "y", attr("axis", -1), attr("select_last_index", 1)), values(value("x", "f32", 2, 3)), nil},
+	{"CumSum-14", 14, node("CumSum", "x,axis", "y", attr("reverse", 1)), values(value("x", "f32", 2, 3)), []*pb.TensorProto{scalarInt("axis", -1)}},
+
+	{"Reshape-1", 1, node("Reshape", "x", "y", attr("shape", []int64{0, -1})), values(value("x", "f32", 2, 3, 4)), nil},
+	{"Reshape-5", 5, node("Reshape", "x,s", "y"), values(value("x", "f32", "n", 3, 4)), []*pb.TensorProto{ints("s", -1, 12)}},
+	{"Reshape-14 allowzero", 14, node("Reshape", "x,s", "y", attr("allowzero", 1)), values(value("x", "f32", 0, 3)), []*pb.TensorProto{ints("s", 3, 0)}},
+	{"Flatten-9", 9, node("Flatten", "x", "y", attr("axis", 2)), values(value("x", "f32", "n", 3, "h", "w")), nil},
+	{"Flatten-11 negative", 11, node("Flatten", "x", "y", attr("axis", -1)), values(value("x", "f32", "n", 3, 4)), nil},
+	{"Squeeze-1 all", 1, node("Squeeze", "x", "y"), values(value("x", "f32", 1, 3, 1)), nil},
+	{"Squeeze-11", 11, node("Squeeze", "x", "y", attr("axes", []int64{-1})), values(value("x", "f32", "n", 1)), nil},
+	{"Squeeze-13", 13, node("Squeeze", "x,a", "y"), values(value("x", "f32", "n", "m")), []*pb.TensorProto{ints("a", 1)}},
+	{"Unsqueeze-11", 11, node("Unsqueeze", "x", "y", attr("axes", []int64{-1, 0})), values(value("x", "f32", 2)), nil},
+	{"Unsqueeze-13", 13, node("Unsqueeze", "x,a", "y"), values(value("x", "f32", 2)), []*pb.TensorProto{ints("a", 2, 0)}},
+	{"Concat-1", 1, node("Concat", "x,x", "y"), values(value("x", "f32", 2, "n")), nil},
+	{"Slice-1", 1, node("Slice", "x", "y", attr("starts", []int64{1}), attr("ends", []int64{-1}), attr("axes", []int64{1})), values(value("x", "f32", 2, 9)), nil},
+	{"Slice-10", 10, node("Slice", "x,s,e", "y"), values(value("x", "f32", "n", 9)), []*pb.TensorProto{ints("s", 0, 1), ints("e", 1000000, 3)}},
+	{"Slice-13 steps", 13, node("Slice", "x,s,e,a,t", "y"), values(value("x", "f32", 4, 9)), []*pb.TensorProto{ints("s", -1), ints("e", -100), ints("a", -1), ints("t", -2)}},
+	{"Split-1", 1, node("Split", "x,s", "a,b", attr("axis", 1)), values(value("x", "f32", 2, 9)), []*pb.TensorProto{ints("s", 4, 5)}},
+	{"Split-2", 2, node("Split", "x", "a,b", attr("axis", 1), attr("split", []int64{4, 5})), values(value("x", "f32", 2, 9)), nil},
+	{"Split-11 equal", 11, node("Split", "x", "a,b,c", attr("axis", -1)), values(value("x", "f32", 2, 9)), nil},
+	{"Split-13 symbolic", 13, node("Split", "x", "a,b"), values(value("x", "f32", "n")), nil},
+	{"Split-18 uneven", 18, node("Split", "x", "a,b,c", attr("num_outputs", 3)), values(value("x", "f32", 8)), nil},
+	{"Pad-1", 1, node("Pad", "x", "y", attr("paddings", []int64{1, 0}), attr("value", 2.0)), values(value("x", "f32", 3)), nil},
+	{"Pad-2", 2, node("Pad", "x", "y", attr("pads", []int64{1, 0}), attr("mode", "edge")), values(value("x", "f32", 3)), nil},
+	{"Pad-11", 11, node("Pad", "x,p,v", "y"), values(value("x", "f32", "n"), value("v", "f32")), []*pb.TensorProto{ints("p", 1, -1)}},
+	{"Pad-18 axes", 18, node("Pad", "x,p,,a", "y"), values(value("x", "f32", 2, "n")), []*pb.TensorProto{ints("p", 1, 1), ints("a", -1)}},
+	{"Tile-1", 1, node("Tile", "x,n,a", "y"), values(value("x", "f32", 2, 3)), []*pb.TensorProto{scalarInt("n", 2), scalarInt("a", 1)}},
+	{"Shape-13", 13, node("Shape", "x", "y"), values(value("x", "f32", "n", 3)), nil},
+	{"Shape-15", 15, node("Shape", "x", "y", attr("start", -2), attr("end", 9)), values(value("x", "f32", "n", 3, 4)), nil},
+	{"ConstantOfShape-9", 9, node("ConstantOfShape", "s", "y", attr("value", ints("", 7))), nil, []*pb.TensorProto{ints("s", 2, 3)}},
+	{"Constant-12", 12, node("Constant", "", "y", attr("value_ints", []int64{1, 2})), nil, nil},
+	{"Constant-11 sparse", 11, node("Constant", "", "y", attr("sparse_value", &pb.SparseTensorProto{Values: floats32("", 1, 2), Indices: ints("", 1, 5), Dims: []int64{2, 3}})), nil, nil},
+	{"DepthToSpace-11 CRD", 11, node("DepthToSpace", "x", "y", attr("blocksize", 2), attr("mode", "CRD")), values(value("x", "f32", "n", 8, "h", 3)), nil},
+
+	{"Gather-11", 11, node("Gather", "x,i", "y", attr("axis", -1)), values(value("x", "f32", 2, 3), value("i", "i32", "k")), nil},
+	{"GatherND-12", 12, node("GatherND", "x,i", "y", attr("batch_dims", 1)), values(value("x", "f32", 2, 3), value("i", "i64", 2, 1)), nil},
+	{"Scatter-9", 9, node("Scatter", "x,i,u", "y"), values(value("x", "f32", 3, 3), value("i", "i64", 1, 3), value("u", "f32", 1, 3)), nil},
+	{"ScatterND-16", 16, node("ScatterND", "x,i,u", "y", attr("reduction", "add")), values(value("x", "f32", 3), value("i", "i64", 2, 1), value("u", "f32", 2)), nil},
+	{"OneHot-11", 11, node("OneHot", "i,d,v", "y", attr("axis", 0)), values(value("i", "i64", "n"), value("v", "f32", 2)), []*pb.TensorProto{scalarInt("d", 4)}},
+
+	{"Gemm-6", 6, node("Gemm", "a,b,c", "y", attr("broadcast", 1), attr("transB", 1)), values(value("a", "f32", 2, 3), value("b", "f32", 4, 3), value("c", "f32", 4)), nil},
+	{"Gemm-11 scaled", 11, node("Gemm", "a,b,c", "y", attr("alpha", 0.5), attr("beta", 2.0), attr("transA", 1)), values(value("a", "f32", 3, "n"), value("b", "f32", 3, 4), value("c", "f32", 4)), nil},
+	{"Gemm-13 no C", 13, node("Gemm", "a,b", "y"), values(value("a", "f32", 2, 3), value("b", "f32", 3, 4)), nil},
+	{"Conv-1 SAME_UPPER", 1, node("Conv", "x,w", "y", attr("auto_pad", "SAME_UPPER"), attr("strides", []int64{2, 3})), values(value("x", "f32", "n", 3, 7, 8), value("w", "f32", 4, 3, 3, 3)), nil},
+	{"Conv-11 SAME_LOWER symbolic", 11, node("Conv", "x,w", "y", attr("auto_pad", "SAME_LOWER")), values(value("x", "f32", 1, 3, "h", "w"), value("w", "f32", 4, 3, 2, 3)), nil},
+	{"Conv-11 depthwise", 11, node("Conv", "x,w,b", "y", attr("group", 4), attr("pads", []int64{1, 1}), attr("dilations", []int64{2})), values(value("x", "f32", 1, 4, "l"), value("w", "f32", 4, 1, 3), value("b", "f32", 4)), nil},
+	{"MaxPool-1", 1, node("MaxPool", "x", "y", attr("kernel_shape", []int64{2, 2})), values(value("x", "f32", 1, 3, 8, 8)), nil},
+	{"MaxPool-10 indices", 10, node("MaxPool", "x", "y,i", attr("kernel_shape", []int64{3, 2}), attr("strides", []int64{2, 2}), attr("ceil_mode", 1), attr("storage_order", 1)), values(value("x", "f32", 1, 3, 8, 7)), nil},
+	{"AveragePool-7", 7, node("AveragePool", "x", "y", attr("kernel_shape", []int64{3}), attr("pads", []int64{1, 1}), attr("count_include_pad", 1)), values(value("x", "f32", 1, 3, 8)), nil},
+	{"GlobalAveragePool-1", 1, node("GlobalAveragePool", "x", "y"), values(value("x", "f32", 1, 3, "h", "w")), nil},
+
+	{"Softmax-1", 1, node("Softmax", "x", "y"), values(value("x", "f32", "n", 3, 4)), nil},
+	{"Softmax-11 last", 11, node("Softmax", "x", "y", attr("axis", -1)), values(value("x", "f32", "n", 3, 4)), nil},
+	{"Softmax-13", 13, node("Softmax", "x", "y", attr("axis", 1)), values(value("x", "f32", "n", 3, 4)), nil},
+	{"LayerNormalization-17", 17, node("LayerNormalization", "x,s,b", "y,mean,inv"), values(value("x", "f16", "n", 4), value("s", "f16", 4), value("b", "f16", 4)), nil},
+	{"RMSNormalization-23 dtypes", 23, node("RMSNormalization", "x,s", "y"), values(value("x", "f16", "n", 4), value("s", "f32", 4)), nil},
+	{"BatchNormalization-1", 1, node("BatchNormalization", "x,s,b,m,v", "y", attr("is_test", 1), attr("consumed_inputs", []int64{0, 0, 0, 1, 1})), batchNormInputs(), nil},
+	{"BatchNormalization-7 spatial", 7, node("BatchNormalization", "x,s,b,m,v", "y", attr("spatial", 0)), values(value("x", "f32", "n", 3, 4), value("s", "f32", 3, 4), value("b", "f32", 3, 4), value("m", "f32", 3, 4), value("v", "f32", 3, 4)), nil},
+	{"BatchNormalization-9", 9, node("BatchNormalization", "x,s,b,m,v", "y"), batchNormInputs(), nil},
+	{"BatchNormalization-15 training", 15, node("BatchNormalization", "x,s,b,m,v", "y,rm,rv", attr("training_mode", 1)), batchNormInputs(), nil},
+	{"InstanceNormalization-6", 6, node("InstanceNormalization", "x,s,b", "y"), values(value("x", "f32", "n", 3, 4), value("s", "f32", 3), value("b", "f32", 3)), nil},
+	{"GroupNormalization-18", 18, node("GroupNormalization", "x,s,b", "y", attr("num_groups", 2)), values(value("x", "f32", "n", 4, 5), value("s", "f32", 2), value("b", "f32", 2)), nil},
+	{"GroupNormalization-21", 21, node("GroupNormalization", "x,s,b", "y", attr("num_groups", 2)), values(value("x", "f32", "n", 4, 5), value("s", "f32", 4), value("b", "f32", 4)), nil},
+	{"NegativeLogLikelihoodLoss-13", 13, node("NegativeLogLikelihoodLoss", "x,t,w", "y", attr("ignore_index", -1)), values(value("x", "f32", "n", 4), value("t", "i64", "n"), value("w", "f32", 4)), nil},
+}
+
+func batchNormInputs() []*pb.ValueInfoProto {
+	return values(value("x", "f32", "n", 3, 4), value("s", "f32", 3), value("b", "f32", 3), value("m", "f32", 3), value("v", "f32", 3))
+}
+
+func TestRows(t *testing.T) {
+	g := openGolden(t, "rows.txtar")
+	for _, c := range rowCases {
+		t.Run(c.name, func(t *testing.T) {
+			var outs []*pb.ValueInfoProto
+			for _, name := range c.node.Output {
+				outs = append(outs, untyped(name)...)
+			}
+			f := modelFile(t, c.opset, with(graph(c.in, outs, c.node), c.inits...))
+			g.check(t, c.name, body(imported(t, f, Options{})))
+		})
+	}
+}
+
+// TestTables holds the tables' form: one row for each version, operand counts that make sense.
+func TestTables(t *testing.T) {
+	seen := map[OpVersion]bool{}
+	for _, v := range Ops() {
+		if seen[v] {
+			t.Errorf("two rows for %v", v)
+		}
+		seen[v] = true
+		if v.Since < 1 {
+			t.Errorf("%v: versions start at 1", v)
+		}
+	}
+	for _, table := range tables {
+		for _, r := range table {
+			if !slices.IsSorted(r.versions) || len(r.versions) == 0 || r.min > r.max || r.outs < 1 || r.emit == nil {
+				t.Errorf("bad row: %s %v", r.op, r.versions)
+			}
+		}
+	}
+}
+
+// TestFindRow chooses the greatest since_version that is not newer than the opset, also for opsets that are
+// newer than any known.
+func TestFindRow(t *testing.T) {
+	for _, c := range []struct {
+		op             string
+		version, since int64
+	}{{"Softmax", 1, 1}, {"Softmax", 10, 1}, {"Softmax", 12, 11}, {"Softmax", 13, 13}, {"Softmax", 99, 13}, {"Relu", 14, 14}} {
+		got, err := index().find("", c.op, c.version)
+		if err != nil || got.since != c.since {
+			t.Errorf("%s at opset %d: since %d, %v, want %d", c.op, c.version, got.since, err, c.since)
+		}
+	}
+}
