@@ -84,7 +84,11 @@ func (m *Model) Compile(ctx context.Context, opts ...CompileOption) (*Executable
 			return nil, err
 		}
 		t.Passes = time.Since(start)
-		return build(module, o, t)
+		p, err := build(module, o, t)
+		if err != nil {
+			return nil, err
+		}
+		return owning{p, module.Blobs}, nil
 	}
 	if err := m.retain(); err != nil {
 		return nil, err

@@ -82,9 +82,9 @@ func (e *Executable) RunOrdered(ctx context.Context, inputs []ir.Datum) ([]ir.Da
 		return nil, err
 	}
 	if e.fixed != nil {
-		return e.own(e.fixed.run(ctx, inputs))
+		return e.fixed.run(ctx, inputs)
 	}
-	return e.own(e.runSpecialised(ctx, inputs))
+	return e.runSpecialised(ctx, inputs)
 }
 
 // Close waits for the runs that have begun and frees what they use.
@@ -105,36 +105,38 @@ func (e *Executable) Close() error {
 	return err
 }
 
-// own copies results that view the model's file, which may be closed before they are dropped.
-func (e *Executable) own(outputs []ir.Datum, err error) ([]ir.Datum, error) {
-	if err != nil {
-		return nil, err
-	}
+// owning is a program whose results own their memory: those that view the model's file, which may be closed before
+// they are dropped, are copied.
+type owning struct {
+	program
+	blobs []*ir.Blob
+}
+
+func (p owning) run(ctx context.Context, inputs []ir.Datum) ([]ir.Datum, error) {
+	outputs, err := p.program.run(ctx, inputs)
 	for i, v := range outputs {
-		if t, ok := v.(*ir.Tensor); ok && e.model.views(t) {
+		if t, ok := v.(*ir.Tensor); ok && p.views(t) {
 			c := *t
 			c.Data = slices.Clone(t.Data)
 			outputs[i] = &c
 		}
 	}
-	return outputs, nil
+	return outputs, err
 }
 
-// views reports whether t's elements lie in a blob of the model.
-func (m *Model) views(t *ir.Tensor) bool {
-	if len(t.Data) == 0 || m.base == nil {
+// views reports whether t's elements lie in a blob.
+func (p owning) views(t *ir.Tensor) bool {
+	if len(t.Data) == 0 {
 		return false
 	}
 	at := uintptr(unsafe.Pointer(&t.Data[0]))
-	for _, b := range m.base.Blobs {
+	return slices.ContainsFunc(p.blobs, func(b *ir.Blob) bool {
 		if len(b.Data) == 0 {
-			continue
+			return false
 		}
-		if start := uintptr(unsafe.Pointer(&b.Data[0])); at >= start && at < start+uintptr(len(b.Data)) {
-			return true
-		}
-	}
-	return false
+		start := uintptr(unsafe.Pointer(&b.Data[0]))
+		return at >= start && at < start+uintptr(len(b.Data))
+	})
 }
 
 // runSpecialised compiles for the values of the inputs that the import needs, and runs on the others.

@@ -2,11 +2,13 @@ package conformance
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/emilyc/emily"
@@ -72,14 +74,55 @@ func findPython() (python string, env []string, err error) {
 
 // RunOrdered runs the program as a process: inputs and outputs are .npy files.
 func (p *pythonProgram) RunOrdered(ctx context.Context, inputs []ir.Datum) ([]ir.Datum, error) {
+	if err := p.writeInputs(inputs); err != nil {
+		return nil, err
+	}
+	if _, err := p.exec(ctx); err != nil {
+		return nil, err
+	}
+	return p.outputs()
+}
+
+// PythonTimes are seconds of a run of the emitted program.
+type PythonTimes struct{ Min, P50, P90 float64 }
+
+// BenchPython optimises m, which it changes, and times n runs of the emitted program under Python's MLX, with the same
+// BLAS as the runtime's.
+func BenchPython(ctx context.Context, m *ir.Module, inputs []ir.Datum, n int) (*PythonTimes, error) {
+	r, err := compilePython(ctx, m, LaneOptions{})
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	p := r.(*pythonProgram)
+	if err := p.writeInputs(inputs); err != nil {
+		return nil, err
+	}
+	for _, c := range runtime.Diagnose() {
+		if c.Name == "BLAS" && c.OK && strings.Contains(c.Detail, "lib") {
+			p.env = append(p.env, "EMILY_BLAS="+c.Detail)
+		}
+	}
+	out, err := p.exec(ctx, "--bench", strconv.Itoa(n))
+	if err != nil {
+		return nil, err
+	}
+	t := &PythonTimes{}
+	if err := json.Unmarshal(out, t); err != nil {
+		return nil, fmt.Errorf("the program printed %q: %w", clip(string(out)), err)
+	}
+	return t, nil
+}
+
+func (p *pythonProgram) writeInputs(inputs []ir.Datum) error {
 	for i, v := range inputs {
 		t, ok := v.(*ir.Tensor)
 		if !ok {
-			return nil, fmt.Errorf("input %d is %s: lane python takes tensors", i, v.Type())
+			return fmt.Errorf("input %d is %s: lane python takes tensors", i, v.Type())
 		}
 		storage, err := mlx.Storage(t.DType)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		bits := *t
 		if bits.DType = storage; storage == ir.BF16 { // numpy has none: the program takes its bits
@@ -87,18 +130,26 @@ func (p *pythonProgram) RunOrdered(ctx context.Context, inputs []ir.Datum) ([]ir
 		}
 		path := filepath.Join(p.dir, fmt.Sprintf("input_%d.npy", i))
 		if err := emily.WriteFile(path, func(w io.Writer) error { return interp.WriteNPY(w, &bits) }); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	cmd := exec.CommandContext(ctx, p.python, filepath.Join(p.dir, programFile), p.dir)
+	return nil
+}
+
+// exec runs the program and returns what it prints.
+func (p *pythonProgram) exec(ctx context.Context, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, p.python, append([]string{filepath.Join(p.dir, programFile), p.dir}, args...)...)
 	cmd.Env = p.env
-	if out, err := cmd.CombinedOutput(); err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		return nil, fmt.Errorf("%s: %w: %s", p.python, err, lastLine(string(out)))
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
 	}
-	return p.outputs()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: %s", p.python, err, lastLine(stderr.String()))
+	}
+	return out, nil
 }
 
 func lastLine(s string) string {

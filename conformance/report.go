@@ -10,23 +10,33 @@ import (
 	"time"
 )
 
-// Summary counts cases.
-type Summary struct{ Passed, Failed int }
+// Summary counts cases. Those that fail as expected are counted apart.
+type Summary struct{ Passed, Failed, Expected int }
 
 // Summarise counts the cases that passed and failed.
 func Summarise(results []Result) Summary {
 	var s Summary
 	for i := range results {
-		if results[i].Passed() {
+		switch r := &results[i]; {
+		case r.Passed():
 			s.Passed++
-		} else {
+		case r.Expected != "":
+			s.Expected++
+		default:
 			s.Failed++
 		}
 	}
 	return s
 }
 
-func (s Summary) String() string { return fmt.Sprintf("%d passed, %d failed", s.Passed, s.Failed) }
+// String is the last line of every report.
+func (s Summary) String() string {
+	line := fmt.Sprintf("%d passed, %d failed", s.Passed, s.Failed)
+	if s.Expected > 0 {
+		line = fmt.Sprintf("%d failed as expected\n%s", s.Expected, line)
+	}
+	return line
+}
 
 // PrintTable writes a line for each case with a column for each lane, and then what failed and why.
 func PrintTable(w io.Writer, results []Result) error {
@@ -62,6 +72,9 @@ func mark(err error) string {
 // PrintFailures writes what failed, a line for each distinct error of a case; with stacks of panics where verbose.
 func PrintFailures(w io.Writer, results []Result, verbose bool) {
 	for _, r := range results {
+		if r.Expected != "" {
+			continue
+		}
 		seen := map[string]bool{}
 		for _, l := range r.Lanes {
 			if l.Err == nil || seen[l.Err.Error()] {
@@ -99,9 +112,10 @@ func PrintOps(w io.Writer, results []Result) error {
 
 // JSON is the machine-readable form of results.
 type JSON struct {
-	Passed int        `json:"passed"`
-	Failed int        `json:"failed"`
-	Cases  []JSONCase `json:"cases"`
+	Passed   int        `json:"passed"`
+	Failed   int        `json:"failed"`
+	Expected int        `json:"failed_as_expected,omitempty"`
+	Cases    []JSONCase `json:"cases"`
 }
 
 // JSONCase is one case of JSON.
@@ -110,6 +124,7 @@ type JSONCase struct {
 	Model   string     `json:"model"`
 	Op      string     `json:"op,omitempty"`
 	Passed  bool       `json:"passed"`
+	Expect  string     `json:"expected_failure,omitempty"`
 	Notes   []string   `json:"notes,omitempty"`
 	Seconds float64    `json:"seconds"`
 	Lanes   []JSONLane `json:"lanes"`
@@ -126,10 +141,10 @@ type JSONLane struct {
 // ToJSON converts results.
 func ToJSON(results []Result) JSON {
 	s := Summarise(results)
-	out := JSON{Passed: s.Passed, Failed: s.Failed, Cases: []JSONCase{}}
+	out := JSON{Passed: s.Passed, Failed: s.Failed, Expected: s.Expected, Cases: []JSONCase{}}
 	for i := range results {
 		r := &results[i]
-		c := JSONCase{Name: r.Case.Name, Model: r.Case.Model, Op: r.Op, Passed: r.Passed(), Notes: r.Notes, Seconds: r.Time.Seconds()}
+		c := JSONCase{Name: r.Case.Name, Model: r.Case.Model, Op: r.Op, Passed: r.Passed(), Expect: r.Expected, Notes: r.Notes, Seconds: r.Time.Seconds()}
 		for _, l := range r.Lanes {
 			c.Lanes = append(c.Lanes, JSONLane{l.Lane, l.Err == nil, errorText(l.Err), l.Time.Seconds()})
 		}

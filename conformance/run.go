@@ -36,6 +36,8 @@ type Result struct {
 	Notes []string
 	Lanes []LaneResult
 	Time  time.Duration
+
+	Expected string // why it was expected to fail, of a case that does
 }
 
 // LaneResult is how one lane went.

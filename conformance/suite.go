@@ -17,13 +17,13 @@ import (
 // Suite is a set of cases that everybody can get.
 type Suite struct {
 	Name, Doc string
-	Lanes     string // default lanes
 	Fetch     func(ctx context.Context, log io.Writer) ([]Case, error)
 }
 
 // Suites are the suites there are.
 var Suites = []Suite{
-	{"onnx", "the backend tests of the onnx 1.22.0 wheel, fetched with pip on first use", "interp", fetchONNX},
+	{"onnx", "the backend tests of the onnx 1.22.0 wheel, fetched with pip on first use", fetchONNX},
+	{"zoo", "small exports of seven model families, in Emily's source tree", findZoo},
 }
 
 // FindSuite finds a suite by name.
@@ -33,6 +33,28 @@ func FindSuite(name string) (Suite, bool) {
 		return Suite{}, false
 	}
 	return Suites[i], true
+}
+
+// zooFolder is where the zoo lies in the source tree.
+const zooFolder = "conformance/testdata/zoo"
+
+// findZoo looks for the source tree from the current folder upwards.
+func findZoo(context.Context, io.Writer) ([]Case, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return nil, err
+	}
+	for {
+		at := filepath.Join(dir, filepath.FromSlash(zooFolder))
+		if st, err := os.Stat(at); err == nil && st.IsDir() {
+			return Find(at)
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return nil, fmt.Errorf("no %s here or above: run this in Emily's source tree", zooFolder)
+		}
+		dir = parent
+	}
 }
 
 // The wheel that still holds the node cases, and where in it they lie.

@@ -17,6 +17,7 @@ type block struct {
 
 type step struct {
 	op       *ir.Op
+	kernel   Kernel
 	args     []int // slots, -1 for an absent operand
 	results  []int
 	dead     []int // slots that no later step reads
@@ -56,7 +57,7 @@ func (p *Program) compile(r *ir.Region, seen map[ir.Dim]bool) (*block, error) {
 		if op.Kind == ir.NoKind || op.Kind >= ir.NumKinds {
 			return nil, opError(op, ir.Malformed, "", "op of kind %s", op.Kind)
 		}
-		s := step{op: op, args: make([]int, len(op.Args)), results: make([]int, len(op.Results))}
+		s := step{op: op, kernel: Kernels[op.Kind], args: make([]int, len(op.Args)), results: make([]int, len(op.Results))}
 		for k, a := range op.Args {
 			if s.args[k] = -1; a == nil {
 				continue
@@ -166,7 +167,7 @@ func (e *Env) step(s *step, frame []ir.Datum) ([]ir.Datum, error) {
 			args[k] = frame[n]
 		}
 	}
-	results, err := Kernels[s.op.Kind](e, s.op, args)
+	results, err := s.kernel(e, s.op, args)
 	if err != nil || s.op.Kind == ir.Yield {
 		return results, err
 	}

@@ -31,6 +31,7 @@ var floatMaps = [ir.NumKinds]mapper[float64]{
 	ir.Asinh: each(math.Asinh), ir.Acosh: each(math.Acosh), ir.Atanh: each(math.Atanh),
 	ir.Erf: each(math.Erf), ir.Sigmoid: each(sigmoid), ir.Relu: mapRelu[float64], ir.Softplus: each(softplus),
 	ir.Silu: each(func(v float64) float64 { return v * sigmoid(v) }), ir.HardSwish: each(hardSwish),
+	ir.Mish: each(func(v float64) float64 { return v * math.Tanh(softplus(v)) }),
 }
 
 // intMaps are the kinds on integers; u64 differs from i64 in abs, sign and relu only, where it is no smaller than 0.

@@ -1,23 +1,5 @@
-//go:build !amd64
+//go:build !amd64 && !arm64
 
 package interp
 
 var kernel = portable
-
-func widenFloats(dst []float64, src []float32) {
-	for i, v := range src[:len(dst)] {
-		dst[i] = float64(v)
-	}
-}
-
-func narrowFloats(dst []float32, src []float64) {
-	for i, v := range src {
-		dst[i] = float32(v)
-	}
-}
-
-func addScaled(dst []float64, a float64, src []float64) {
-	for i, v := range src[:len(dst)] {
-		dst[i] += a * v
-	}
-}

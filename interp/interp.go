@@ -149,7 +149,7 @@ func EvalOp(op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
 func checkDatum(v ir.Datum, t ir.Type) error {
 	x, isTensor := v.(*ir.Tensor)
 	switch {
-	case v == nil || isTensor && x == nil:
+	case missing(v):
 		return fmt.Errorf("is missing, wants %s", t)
 	case !isTensor:
 		if v.Type().Kind != t.Kind {
@@ -173,6 +173,21 @@ func checkDatum(v ir.Datum, t ir.Type) error {
 	return nil
 }
 
+// missing reports whether there is no value, or one without what makes it up.
+func missing(v ir.Datum) bool {
+	switch v := v.(type) {
+	case *ir.Tensor:
+		return v == nil
+	case *ir.Sequence:
+		return v == nil
+	case *ir.Optional:
+		return v == nil
+	case *ir.Map:
+		return v == nil || v.Keys == nil || missing(v.Values)
+	}
+	return v == nil
+}
+
 // checkElements checks what a sequence, optional or map holds.
 func checkElements(v ir.Datum, t ir.Type) error {
 	var items []ir.Datum
@@ -183,7 +198,7 @@ func checkElements(v ir.Datum, t ir.Type) error {
 		if v.Item != nil {
 			items = []ir.Datum{v.Item}
 		}
-	default:
+	default: // the kernels that take maps look into them
 		return nil
 	}
 	for i, item := range items {

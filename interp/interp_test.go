@@ -79,6 +79,7 @@ func TestInputErrors(t *testing.T) {
 		"count":  {datums(x), ir.Malformed, "1 inputs, main takes 2"},
 		"nil":    {[]ir.Datum{x, nil}, ir.DTypeError, `input "mask": is missing`},
 		"typed":  {datums(x, nil), ir.DTypeError, `input "mask": is missing`},
+		"empty":  {[]ir.Datum{x, &ir.Map{}}, ir.DTypeError, `input "mask": is missing`},
 		"form":   {[]ir.Datum{&ir.Sequence{Elem: ir.TensorOf(ir.F32)}, mask}, ir.DTypeError, `input "x": is seq<f32[]>, wants f32[batch, seq, 4]`},
 		"dtype":  {datums(x, ir.NewTensor(ir.F16, 2, 3)), ir.DTypeError, `input "mask": is f16[2, 3], wants f32[b2, seq]`},
 		"rank":   {datums(x, ir.NewTensor(ir.F32, 6)), ir.DTypeError, `input "mask": is f32[6], wants`},

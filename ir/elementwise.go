@@ -172,6 +172,9 @@ func broadcastSym(v *Value, shape Shape) []Dim {
 			at := rest % to[j]
 			rest /= to[j]
 			if f := j - (len(to) - len(from)); f >= 0 {
+				if from[f] != 1 && from[f] != to[j] { // an error that was said already
+					return nil
+				}
 				if from[f] != 1 {
 					k += at * stride
 				}

@@ -3,6 +3,7 @@ package ir
 import (
 	"cmp"
 	"slices"
+	"strings"
 )
 
 // Relation is what a Fact states of its two sides.
@@ -166,17 +167,27 @@ func (r *Region) learn(diff Dim) {
 type candidate struct{ atom, is Dim }
 
 // worse reports whether d is the better elimination: one that keeps the knowledge that sizes are not negative
-// (s53 = s0 + s70, not s70 = s53 - s0), then of a function before a symbol, then of the symbol named later.
+// (s53 = s0 + s70, not s70 = s53 - s0), then of a symbol for a run-time size, then of a function before a symbol, then
+// of the symbol named later.
 func (c candidate) worse(d candidate) bool {
 	lc, _ := c.is.Bounds()
 	ld, _ := d.is.Bounds()
 	if (lc >= 0) != (ld >= 0) {
 		return ld >= 0
 	}
+	if fc, fd := isFresh(c.atom), isFresh(d.atom); fc != fd {
+		return fd
+	}
 	if fc, fd := c.atom.Op() != DimSym, d.atom.Op() != DimSym; fc != fd {
 		return fd
 	}
 	return compareNames(c.atom.String(), d.atom.String()) < 0
+}
+
+// isFresh reports whether d has a name that Func.Fresh makes.
+func isFresh(d Dim) bool {
+	digits, ok := strings.CutPrefix(d.Name(), "u")
+	return ok && digits != "" && strings.Trim(digits, "0123456789") == ""
 }
 
 // learnLE notes that min(a, b) is a and max(a, b) is b.

@@ -133,23 +133,43 @@ func (c *Infer) result(t Type, sym []Dim) {
 		t.Shape = slices.Clone(t.Shape)
 		for i, d := range t.Shape {
 			t.Shape[i] = c.size(i, d)
+			c.notNegative(t.Shape[i])
 		}
 	}
 	if c.wellFormed(t) {
-		c.results = append(c.results, Inferred{t, c.elements(t.DType, sym)})
+		c.results = append(c.results, Inferred{t, c.elements(t, sym)})
 	}
 }
 
-// elements are the symbolic elements that a result keeps: nil where none is known, Unknown for one that the dtype
-// cannot hold, as arithmetic wraps there.
-func (c *Infer) elements(d DType, sym []Dim) []Dim {
+// notNegative makes sure that a size that is a difference is one: by proof, as a fact, or since an operand has it.
+func (c *Infer) notNegative(d Dim) {
+	if lo, _ := d.Bounds(); lo >= 0 || d.IsConst() {
+		return
+	}
+	same := func(e Dim) bool { return c.region().SameDim(d, e) }
+	for _, a := range c.op.Args {
+		if a != nil && slices.ContainsFunc(a.Type.Shape, same) {
+			return
+		}
+	}
+	if !c.assume(LE, Size(0), d) {
+		c.fail(ShapeError, "type_c1", "%s has a size %s, which is negative", c.op.Kind, d)
+	}
+}
+
+// elements are the symbolic elements that a result of type t keeps: nil where none is known or their number is not, Unknown
+// for one that the dtype cannot hold, as arithmetic wraps there.
+func (c *Infer) elements(t Type, sym []Dim) []Dim {
 	if len(sym) > MaxSym || !slices.ContainsFunc(sym, func(e Dim) bool { return e != Unknown }) {
+		return nil
+	}
+	if !t.Shape.NumElements().Is(int64(len(sym))) {
 		return nil
 	}
 	sym = slices.Clone(sym)
 	for i, e := range sym {
 		sym[i] = c.region().Reduce(e)
-		if n, ok := sym[i].Value(); ok && !d.holds(n) {
+		if n, ok := sym[i].Value(); ok && !t.DType.holds(n) {
 			sym[i] = Unknown
 		}
 	}
@@ -158,11 +178,17 @@ func (c *Infer) elements(d DType, sym []Dim) []Dim {
 
 // size is d for axis i of the next result, or a name for it where d is unknown.
 func (c *Infer) size(axis int, d Dim) Dim {
-	if d != Unknown {
-		return c.region().Reduce(d)
-	}
+	name := Unknown
 	if n := len(c.results); n < len(c.want) && axis < len(c.want[n].Shape) {
-		return c.want[n].Shape[axis]
+		name = c.want[n].Shape[axis]
+	}
+	switch {
+	case c.op.Kind.Is(HasRegions) && isFresh(name): // facts that came later may say more of what the regions yield
+		return name
+	case d != Unknown:
+		return c.region().Reduce(d)
+	case name != Unknown:
+		return name
 	}
 	return c.region().Func.Fresh()
 }
@@ -367,6 +393,7 @@ var inferences = [NumKinds]func(*Infer){
 	Elu:             inferFloatUnary,
 	HardSigmoid:     inferFloatUnary,
 	HardSwish:       inferFloatUnary,
+	Mish:            inferFloatUnary,
 	Cast:            inferCast,
 	Add:             inferArith,
 	Sub:             inferArith,

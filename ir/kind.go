@@ -47,6 +47,7 @@ const (
 	Elu
 	HardSigmoid
 	HardSwish
+	Mish
 	Cast
 	// elementwise, two operands or three
 	Add
@@ -207,6 +208,7 @@ func kindTable() [NumKinds]KindInfo {
 		Gelu:     with(withAttrs(unary("gelu"), attrs[GeluAttrs]()), Composite),
 		Silu:     with(unary("silu"), Composite), LeakyRelu: alpha("leaky_relu"), Elu: alpha("elu"),
 		HardSigmoid: alpha("hard_sigmoid"), HardSwish: unary("hard_swish"),
+		Mish: with(unary("mish"), Composite),
 		Cast: withAttrs(unary("cast"), attrs[CastAttrs]()),
 
 		Add: binary("add", Commutative), Sub: binary("sub", 0),

@@ -118,9 +118,15 @@ func (c *Infer) resolveReshape(shape Shape, rest Dim, unknown, infer int) {
 		if q, ok := total.ExactDiv(rest); ok {
 			shape[slices.Index(shape, Unknown)] = q
 		}
-	case unknown == 0 && !c.assume(EQ, total, rest):
+	case unknown == 0 && (tooLarge(shape) || !c.assume(EQ, total, rest)):
 		c.fail(ShapeError, "reshape_c3", "cannot reshape %s to %s", c.arg(0).Type, shape)
 	}
+}
+
+// tooLarge reports whether the product of known sizes overflows.
+func tooLarge(s Shape) bool {
+	_, known := s.Static()
+	return known && s.NumElements() == Unknown
 }
 
 // inferTranspose: transpose_c1 a permutation.

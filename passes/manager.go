@@ -32,14 +32,15 @@ type Pass struct {
 // All are the passes, by which names are resolved.
 var All = []Pass{
 	{Name: "shapes", Doc: "known sizes become const and dims", Run: shapes.Run, Exact: true, Rules: shapes.Rules},
+	{Name: "simplify", Doc: "identities and chains", Run: simplify.Run, After: []string{"shapes"}, Exact: true, Rules: simplify.Rules},
 	{Name: "fold", Doc: "ops on small constants become their value", Run: fold.Run, After: []string{"shapes"}, Exact: true, Rules: fold.Rules},
-	{Name: "simplify", Doc: "identities and chains", Run: simplify.Run, After: []string{"fold"}, Exact: true, Rules: simplify.Rules},
-	{Name: "cse", Doc: "equal ops become one", Run: cse.Run, After: []string{"simplify"}, Exact: true},
+	{Name: "cse", Doc: "equal ops become one", Run: cse.Run, After: []string{"simplify", "fold"}, Exact: true},
 	{Name: "dce", Doc: "what no result needs goes", Run: dce.Run, After: []string{"cse"}, Exact: true},
 }
 
-// Default is the standard pipeline. Folding makes sizes known and simplifying makes constants, so that these run twice.
-var Default = named("shapes", "fold", "simplify", "shapes", "fold", "cse", "dce")
+// Default is the standard pipeline. Folding makes sizes and conditions known, so that what depends on them runs twice; it comes
+// after simplify, which drops expands of constants that folding would write out.
+var Default = named("shapes", "simplify", "fold", "shapes", "simplify", "fold", "cse", "dce")
 
 // Names are the names of All.
 func Names() []string {

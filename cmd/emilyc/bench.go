@@ -30,6 +30,8 @@ type benchResult struct {
 	P90     float64       `json:"p90_s"`
 	P99     float64       `json:"p99_s"`
 	Memory  int64         `json:"peak_rss_bytes"`
+	Python  float64       `json:"python_p50_s,omitempty"` // of the emitted program
+	Ratio   float64       `json:"ratio,omitempty"`        // p50 / that
 	Profile []profileJSON `json:"profile,omitempty"`
 }
 
@@ -37,7 +39,7 @@ func newBench(o *options) *cobra.Command {
 	var f modelFlags
 	var n, warmup int
 	var backend, fallback string
-	var profile bool
+	var profile, python bool
 	cmd := &cobra.Command{
 		Use:   "bench MODEL",
 		Short: "Measure a model",
@@ -46,6 +48,7 @@ evaluated and read. Peak memory is the process's, weights that were read include
 		Args: needs(1, 1, "MODEL"),
 		Example: `emilyc bench model.onnx
 emilyc bench model.onnx -n 100 --backend mlx -d batch=8
+emilyc bench model.onnx --backend mlx --python
 emilyc bench model.onnx --backend interp --profile`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if n < 1 {
@@ -67,8 +70,16 @@ emilyc bench model.onnx --backend interp --profile`,
 				return err
 			}
 			r.Sizes = sizes.String()
+			module := l.module.Clone()
 			if err := r.measure(cmd, l, inputs, opts, warmup); err != nil {
 				return err
+			}
+			if python {
+				t, err := conformance.BenchPython(cmd.Context(), module, inputs, n)
+				if err != nil {
+					return err
+				}
+				r.Python, r.Ratio = t.P50, r.P50/t.P50
 			}
 			if profile {
 				if r.Profile, err = profileOps(cmd, args[0], l, sizes, inputs); err != nil {
@@ -82,6 +93,7 @@ emilyc bench model.onnx --backend interp --profile`,
 	cmd.Flags().IntVarP(&n, "runs", "n", 20, "how many runs")
 	cmd.Flags().IntVar(&warmup, "warmup", 2, "runs before those that are measured")
 	cmd.Flags().BoolVar(&profile, "profile", false, "time each op in the interpreter")
+	cmd.Flags().BoolVar(&python, "python", false, "time the emitted program under Python's MLX too, with the same BLAS")
 	addBackend(cmd, &backend, &fallback)
 	return cmd
 }
@@ -142,6 +154,9 @@ func (r *benchResult) print(w *writer) {
 		{"min", r.Min}, {"p50", r.P50}, {"p90", r.P90}, {"p99", r.P99},
 	} {
 		rows = append(rows, []string{t.name, fmt.Sprintf("%.3f ms", 1e3*t.seconds)})
+	}
+	if r.Python > 0 {
+		rows = append(rows, []string{"python p50", fmt.Sprintf("%.3f ms", 1e3*r.Python)}, []string{"ratio", fmt.Sprintf("%.3f", r.Ratio)})
 	}
 	rows = append(rows, []string{"peak memory", bytesText(r.Memory)}, []string{"runs", fmt.Sprint(r.Runs)})
 	w.table(rows)

@@ -14,7 +14,8 @@ import (
 
 func newConformance(o *options) *cobra.Command {
 	var f suiteFlags
-	var filter, junit string
+	var filter, junit, expect string
+	var update bool
 	cmd := &cobra.Command{
 		Use:   "conformance [SUITE…]",
 		Short: "Run the conformance suites",
@@ -36,9 +37,22 @@ emilyc conformance onnx --junit report.xml`,
 			if err != nil {
 				return err
 			}
+			var expected conformance.Expected
+			if expect != "" && !update {
+				if expected, err = conformance.ReadExpected(expect); err != nil {
+					return err
+				}
+			}
 			results := runCases(cmd, o, cases, opts)
+			if update {
+				if expect == "" {
+					return wrongUse(cmd, "--update: --expect FILE is missing")
+				}
+				return emily.WriteFile(expect, func(w io.Writer) error { return conformance.WriteExpected(w, results) })
+			}
+			expected.Apply(results)
 			if junit != "" {
-				suite := "emilyc." + strings.Join(append(args[:len(args):len(args)], "conformance"), ".")
+				suite := strings.Join(append([]string{"emilyc", "conformance"}, args...), ".")
 				if err := emily.WriteFile(junit, func(w io.Writer) error { return conformance.WriteJUnit(w, suite, results) }); err != nil {
 					return err
 				}
@@ -52,6 +66,8 @@ emilyc conformance onnx --junit report.xml`,
 	f.add(cmd, "interp", 0, time.Minute)
 	cmd.Flags().StringVar(&filter, "filter", "", "run only cases whose name matches this regular expression")
 	cmd.Flags().StringVar(&junit, "junit", "", "write the results to this file, as JUnit XML")
+	cmd.Flags().StringVar(&expect, "expect", "", "a list of cases that are known to fail; one of them that passes is a failure")
+	cmd.Flags().BoolVar(&update, "update", false, "write what fails to the --expect file")
 	return cmd
 }
 

@@ -23,7 +23,7 @@ var activationRows = []row{
 	{"", "ThresholdedRelu", since(10, 22), 1, 1, 1, importThresholdedRelu},
 	{"", "Swish", since(24), 1, 1, 1, importSwish},
 	{"", "SwiGLU", since(28), 2, 2, 1, importSwiGLU},
-	{"", "Mish", since(18, 22), 1, 1, 1, importMish},
+	{"", "Mish", since(18, 22), 1, 1, 1, unaryOp(ir.Mish)},
 	{"", "Softsign", since(1, 22), 1, 1, 1, importSoftsign},
 	{"", "Shrink", since(9), 1, 1, 1, importShrink},
 	{"", "PRelu", since(1, 6), 2, 2, 1, importPRelu6},
@@ -95,11 +95,6 @@ func (n *Node) swish(x *ir.Value) *ir.Value {
 		return n.op(ir.Silu, nil, x)
 	}
 	return n.op(ir.Mul, nil, x, n.op(ir.Sigmoid, nil, n.op(ir.Mul, nil, n.number(x.DType(), alpha), x)))
-}
-
-// importMish: x × tanh(softplus(x)).
-func importMish(n *Node) []*ir.Value {
-	return one(n.op(ir.Mul, nil, n.in[0], n.op(ir.Tanh, nil, n.op(ir.Softplus, nil, n.in[0]))))
 }
 
 // importSoftsign: x / (1 + |x|).

@@ -135,7 +135,7 @@ func (f *File) value(typ *pb.TypeProto) (Value, error) {
 
 func (f *File) rootTensor() (Value, error) {
 	t := new(pb.TensorProto)
-	if err := unmarshal(f.main.Data, onnxSchema().tensor, t); err != nil {
+	if err := unmarshal(f.main.Data, onnxWire().tensor, t); err != nil {
 		return Value{}, err
 	}
 	return f.tensorValue(t)
@@ -143,7 +143,7 @@ func (f *File) rootTensor() (Value, error) {
 
 func (f *File) rootSequence() (Value, error) {
 	s := new(pb.SequenceProto)
-	if err := unmarshal(f.main.Data, onnxSchema().sequence, s); err != nil {
+	if err := unmarshal(f.main.Data, onnxWire().sequence, s); err != nil {
 		return Value{}, err
 	}
 	return f.sequence(s)
@@ -151,7 +151,7 @@ func (f *File) rootSequence() (Value, error) {
 
 func (f *File) rootOptional() (Value, error) {
 	o := new(pb.OptionalProto)
-	if err := unmarshal(f.main.Data, onnxSchema().optional, o); err != nil {
+	if err := unmarshal(f.main.Data, onnxWire().optional, o); err != nil {
 		return Value{}, err
 	}
 	return f.optional(o)

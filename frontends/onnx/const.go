@@ -34,6 +34,23 @@ func (s *scope) tensor(t *pb.TensorProto) *ir.Value {
 	return v
 }
 
+// element makes a scalar constant of a tensor of one element.
+func (s *scope) element(t *pb.TensorProto) *ir.Value {
+	p, err := s.im.file.Tensor(t)
+	if err == nil && p.NumElements() != 1 {
+		err = errf(Invalid, "give a tensor of one element", "value of %d elements", p.NumElements())
+	}
+	if err != nil {
+		return s.b.Fail(err)
+	}
+	p.Dims = nil
+	v, err := s.payload(p)
+	if err != nil {
+		return s.b.Fail(err)
+	}
+	return v
+}
+
 func (s *scope) payload(p Payload) (*ir.Value, error) {
 	d, err := irDType(p.DType)
 	if err != nil {

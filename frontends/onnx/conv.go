@@ -23,7 +23,7 @@ type window struct {
 // window reads the attributes that conv and pools share, with auto_pad resolved to pads.
 func (n *Node) window(kernel []int64, dilated bool) window {
 	x := n.in[0]
-	axes := x.Rank() - 2
+	axes := max(x.Rank()-2, 0)
 	w := window{kernel: kernel, strides: n.Ints("strides", repeated(1, axes)...), pads: n.Ints("pads", repeated(0, 2*axes)...), dilations: repeated(1, axes)}
 	if dilated {
 		w.dilations = n.Ints("dilations", w.dilations...)

@@ -126,7 +126,7 @@ func (f *File) decode() error {
 		return errf(Malformed, "run git lfs pull", "a Git LFS pointer, not the model")
 	}
 	f.Model = new(pb.ModelProto)
-	if err := unmarshal(data, onnxSchema().model, f.Model); err != nil {
+	if err := unmarshal(data, onnxWire().model, f.Model); err != nil {
 		return err
 	}
 	if f.Model.Graph == nil {

@@ -7,11 +7,12 @@ import (
 	"github.com/emilyc/emily/frontends/onnx/pb"
 )
 
-// maxNodes bounds what inlining may make of a model; maxRebuilt bounds the nodes that are imported again for loops
-// whose sizes change.
+// maxNodes bounds what inlining may make of a model. spareNodes are those, on top of what a model has, that may be
+// imported again for loops whose sizes change; a large model may have spareFactor times its own.
 const (
-	maxNodes   = 5_000_000
-	maxRebuilt = 200_000
+	maxNodes    = 5_000_000
+	spareNodes  = 20_000
+	spareFactor = 4
 )
 
 type funcKey struct{ domain, name, overload string }
@@ -60,7 +61,7 @@ func (im *importer) checkCalls(nodes []*pb.NodeProto) error {
 	if total > maxNodes {
 		return errf(TooLarge, "export the model without functions", "inlining its functions makes more than %d nodes", maxNodes)
 	}
-	im.budget = total + maxRebuilt
+	im.budget = total + max(spareNodes, spareFactor*total)
 	return nil
 }
 

@@ -208,11 +208,17 @@ func (s *scope) emit(p *pb.NodeProto, domain string) error {
 	}
 	row := found.row
 	n.Opset, n.since = version, found.since
+	if err := n.checkForm(domain); err != nil {
+		return err
+	}
 	if err := n.arity(row); err != nil {
 		return err
 	}
 	s.b.Loc = s.loc(p, row, version)
 	if err := n.operands(); err != nil {
+		return err
+	}
+	if err := n.checkTypes(); err != nil {
 		return err
 	}
 	if err := n.required(row.min); err != nil {
@@ -236,6 +242,13 @@ func (s *scope) define(name string, v *ir.Value) error {
 		_, init := o.stored[name]
 		if value || init {
 			return errf(Invalid, "give every tensor a name of its own", "output %q has the name of another tensor", clip(name))
+		}
+	}
+	if v != nil && v.Type.IsTensor() {
+		if shape, static := v.Shape().Static(); static {
+			if _, err := ir.NumElements(shape); err != nil {
+				return &Error{Kind: TooLarge, Remedy: "check the node's operands", Msg: "output of " + v.Type.String(), Err: err}
+			}
 		}
 	}
 	s.values[name] = v

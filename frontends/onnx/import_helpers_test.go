@@ -172,7 +172,7 @@ func imported(t testing.TB, f *File, opts Options) *ir.Module {
 	return m
 }
 
-var locations = regexp.MustCompile(`(?m) loc\(.*\)$`)
+var locations = regexp.MustCompile(` loc\("[^"]*", "[^"]*", \d+\)`)
 
 // body is the text of the main function without locations, with the bytes of its constants where they are in the file.
 func body(m *ir.Module) string {

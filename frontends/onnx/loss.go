@@ -31,10 +31,10 @@ func (n *Node) nllLoss(p *ir.Value) *ir.Value {
 	if p.Rank() < 2 || target.Rank() != p.Rank()-1 {
 		return n.fail(Invalid, "give [N, C, …] and [N, …]", "loss of %s and targets %s", p.Type, target.Type)
 	}
-	var counts *ir.Value // what a target weighs; nil for 1
+	var counts, out *ir.Value // what a target weighs, nil for 1; whether it is ignored
 	if ignored {
 		target = n.cast(target, ir.I64)
-		out := n.op(ir.Equal, nil, target, n.b.Const(ir.Scalar(ignore)))
+		out = n.op(ir.Equal, nil, target, n.b.Const(ir.Scalar(ignore)))
 		target = n.op(ir.Where, nil, out, n.b.Const(ir.Scalar(int64(0))), target)
 		counts = n.cast(n.op(ir.Not, nil, out), d)
 	}
@@ -47,6 +47,9 @@ func (n *Node) nllLoss(p *ir.Value) *ir.Value {
 	}
 	picked := n.op(ir.GatherElements, &ir.AxisAttrs{Axis: 1}, p, n.unsqueeze(target, 1))
 	loss := n.op(ir.Neg, nil, n.squeeze(picked, 1))
+	if ignored {
+		loss = n.op(ir.Where, nil, out, n.number(d, 0), loss) // it may be infinite
+	}
 	if counts != nil {
 		loss = n.op(ir.Mul, nil, loss, counts)
 	}

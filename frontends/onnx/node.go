@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/emilyc/emily/frontends/onnx/pb"
+	"github.com/emilyc/emily/frontends/onnx/schema"
 	"github.com/emilyc/emily/ir"
 )
 
@@ -12,13 +13,14 @@ import (
 // stick, so that a row needs no checks between ops; a value made after an error has no type.
 type Node struct {
 	*Attrs
-	Opset int64    // that the model imports for the node's domain
-	since int64    // version of the operator
-	names []string // of the operands
-	in    []*ir.Value
-	proto *pb.NodeProto
-	s     *scope
-	b     *ir.Builder
+	Opset  int64          // that the model imports for the node's domain
+	since  int64          // version of the operator
+	schema *schema.Schema // of that version; nil for operators that have none
+	names  []string       // of the operands
+	in     []*ir.Value
+	proto  *pb.NodeProto
+	s      *scope
+	b      *ir.Builder
 }
 
 // arity checks the number of operands and outputs. Absent operands at the end do not count.

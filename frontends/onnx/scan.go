@@ -42,7 +42,7 @@ type frame struct {
 //
 // Errors: Truncated and Malformed with the byte offset, TooDeep, TooLarge.
 func scan(data []byte, root *message) error {
-	s := scanner{data: data, depth: make([]int, onnxSchema().messages)}
+	s := scanner{data: data, depth: make([]int, onnxWire().messages)}
 	if err := s.push(root, len(data)); err != nil {
 		return err
 	}

@@ -168,7 +168,7 @@ func BenchmarkScan(b *testing.B) {
 	data := marshal(b, m)
 	b.SetBytes(int64(len(data)))
 	for b.Loop() {
-		if err := scan(data, onnxSchema().model); err != nil {
+		if err := scan(data, onnxWire().model); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -61,11 +61,11 @@ func importSize(n *Node) []*ir.Value {
 }
 
 func importConstantOfShape(n *Node) []*ir.Value {
-	value := n.number(ir.F32, 0)
-	if n.Has("value") {
-		value = n.scalar(n.s.tensor(n.Tensor("value")))
+	shape := n.vector(n.in[0])
+	if !n.Has("value") {
+		return one(n.op(ir.Expand, nil, n.number(ir.F32, 0), shape))
 	}
-	return one(n.op(ir.Expand, nil, value, n.vector(n.in[0])))
+	return one(n.op(ir.Expand, nil, n.s.element(n.Tensor("value")), shape))
 }
 
 // importReshape1: Reshape-1 has its target as an attribute.

@@ -116,6 +116,7 @@ def elementwise():
     gelu = {
         "gelu": lambda v: 0.5 * v * (1 + verf(v / np.sqrt(2))),
         "gelu {tanh = true}": lambda v: 0.5 * v * (1 + np.tanh(np.sqrt(2 / np.pi) * (v + 0.044715 * v**3))),
+        "mish": lambda v: v * np.tanh(np.logaddexp(v, 0)),
         "silu": lambda v: v * sig(v), "hard_swish": lambda v: v * np.clip(v / 6 + 0.5, 0, 1),
     }
     for op, f in gelu.items():

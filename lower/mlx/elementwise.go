@@ -148,6 +148,13 @@ func lowerHardSwish(l *lowering, op *ir.Op) {
 	l.set(op, l.b.Call(Multiply, x, l.ramp(x, op.Result().DType(), 1.0/6, 0.5)))
 }
 
+// lowerMish: as mlx.nn.mish.
+func lowerMish(l *lowering, op *ir.Op) {
+	l.set(op, l.inFloat32(l.arg(op, 0), op.Result().DType(), func(x Reg, d ir.DType) Reg {
+		return l.b.Call(Multiply, x, l.b.Call(Tanh, l.b.Call(LogAddExp, x, l.b.Scalar(d, 0))))
+	}))
+}
+
 // ramp is αx + β clipped to [0, 1]; mx.clip keeps NaN.
 func (l *lowering) ramp(x Reg, d ir.DType, alpha, beta float64) Reg {
 	y := l.b.Call(Add, l.b.Call(Multiply, x, l.b.Scalar(d, alpha)), l.b.Scalar(d, beta))

@@ -58,6 +58,7 @@ var Rules = [ir.NumKinds]Rule{
 	ir.Relu: anyLayout(lowerRelu), ir.Softplus: anyLayout(lowerSoftplus), ir.Gelu: anyLayout(lowerGelu),
 	ir.Silu: anyLayout(lowerSilu), ir.LeakyRelu: anyLayout(lowerLeakyRelu), ir.Elu: anyLayout(lowerElu),
 	ir.HardSigmoid: anyLayout(lowerHardSigmoid), ir.HardSwish: anyLayout(lowerHardSwish),
+	ir.Mish: anyLayout(lowerMish),
 	ir.Cast: {Lower: lowerCast, Layout: true, Moves: true, Limit: limitCast},
 
 	ir.Add: binary(Add), ir.Sub: binary(Subtract), ir.Mul: binary(Multiply), ir.Div: anyLayout(lowerDiv),

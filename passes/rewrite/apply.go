@@ -1,7 +1,6 @@
 package rewrite
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/emilyc/emily/ir"
@@ -54,6 +53,7 @@ type sweep struct {
 	*Context
 	rules   *[ir.NumKinds][]*Rule
 	scope   *scope
+	rw      Rewriter           // of the rule that runs
 	refined map[*ir.Value]bool // values whose elements or sizes are better known than when their users were inferred
 	lost    map[ir.Dim]bool    // symbols that no op defines any more, as facts say what they are
 	changed bool
@@ -118,7 +118,8 @@ func (s *sweep) bodies(op *ir.Op) bool {
 
 // try lets the rule propose and, where the proposal holds, replaces op. It returns the ops that were made.
 func (s *sweep) try(rule *Rule, op *ir.Op) ([]*ir.Op, bool) {
-	rw := &Rewriter{Context: s.Context, op: op, scope: s.scope}
+	rw := &s.rw
+	*rw = Rewriter{Context: s.Context, op: op, scope: s.scope}
 	values := rule.Rewrite(rw, op)
 	if values == nil || !s.accepts(rule, rw, values) || !s.Step(rule.Name, op) {
 		rw.drop()
@@ -239,156 +240,4 @@ func (s *sweep) replace(old, v *ir.Value) {
 		s.refined[v] = true
 	}
 	old.ReplaceUses(v)
-}
-
-// settle brings op up to date with what rewrites before it have made known.
-func (s *sweep) settle(op *ir.Op, bodies bool) {
-	if len(s.lost) > 0 {
-		s.mend(op)
-	}
-	if !bodies && !slices.ContainsFunc(op.Args, func(v *ir.Value) bool { return s.refined[v] }) {
-		return
-	}
-	have := make([]ir.Type, len(op.Results))
-	for i, v := range op.Results {
-		have[i] = v.Type
-	}
-	inferred, err := ir.InferTypes(op, have)
-	if err != nil {
-		s.err = err
-		return
-	}
-	for i, v := range op.Results {
-		s.refine(op, v, inferred[i])
-	}
-}
-
-// refine takes over what inference says of v now, where that is more.
-func (s *sweep) refine(op *ir.Op, v *ir.Value, to ir.Inferred) {
-	more := false
-	for i, d := range to.Type.Shape {
-		have := v.Type.Shape[i]
-		if have == d {
-			continue
-		}
-		if !op.Region.SameDim(have, d) {
-			more = true
-			if !op.Region.Assume(ir.Fact{Rel: ir.EQ, A: have, B: d, Loc: op.Loc}) {
-				s.err = fmt.Errorf("%s: %s was inferred as %s, and now as %s", op.Location(), op.Kind, v.Type, to.Type)
-				return
-			}
-		}
-		if d.IsConst() {
-			more = true
-			v.Type.Shape = slices.Clone(v.Type.Shape)
-			v.Type.Shape[i] = d
-			if s.loses(have, v) {
-				s.lost[have] = true
-			}
-		}
-	}
-	if to.Sym != nil && !slices.Equal(v.Sym, to.Sym) {
-		more = true
-		v.Sym = to.Sym
-	}
-	if more {
-		s.refined[v], s.changed = true, true
-	}
-}
-
-// mend replaces lost symbols in what op says of sizes.
-func (s *sweep) mend(op *ir.Op) {
-	for _, v := range op.Results {
-		v.Type.Shape, v.Sym = s.known(op.Region, v.Type.Shape), s.known(op.Region, v.Sym)
-	}
-	switch a := op.Attrs.(type) {
-	case *ir.DimsAttrs:
-		op.Attrs = &ir.DimsAttrs{Values: s.known(op.Region, a.Values), Scalar: a.Scalar}
-	case *ir.SplitAttrs:
-		op.Attrs = &ir.SplitAttrs{Axis: a.Axis, Sizes: s.known(op.Region, a.Sizes)}
-	}
-}
-
-// known is dims by what facts say of lost symbols; the list itself where that changes nothing.
-func (s *sweep) known(r *ir.Region, dims []ir.Dim) []ir.Dim {
-	out, own := dims, false
-	for i, d := range dims {
-		e := d.Subst(func(a ir.Dim) (ir.Dim, bool) { return r.Reduce(a), s.lost[a] })
-		if e == d {
-			continue
-		}
-		if !own {
-			out, own = slices.Clone(dims), true
-		}
-		out[i] = e
-	}
-	return out
-}
-
-// dead reports whether op may go at once. An op that names a run-time size is left to the pass dce, which knows
-// whether the name is used.
-func (s *sweep) dead(op *ir.Op) bool {
-	return Removable(op) && Unused(op) && !s.scope.names(op)
-}
-
-// erase removes op, whose results have no users, and what only served it. It appends where these came from to from.
-func (s *sweep) erase(op *ir.Op, from []ir.LocID) []ir.LocID {
-	stack := []*ir.Op{op}
-	for len(stack) > 0 {
-		o := stack[len(stack)-1]
-		stack = stack[:len(stack)-1]
-		if erased(o) {
-			continue
-		}
-		if o.Loc != 0 && o.Kind != ir.Const && !slices.Contains(from, o.Loc) {
-			from = append(from, o.Loc)
-		}
-		args := slices.Clone(o.Args)
-		o.Detach()
-		o.Region = nil
-		for _, a := range args {
-			if a != nil && a.Def != nil && !erased(a.Def) && s.dead(a.Def) {
-				stack = append(stack, a.Def)
-			}
-		}
-	}
-	return from
-}
-
-// keepOrigin gives the ops that were made at loc a location that also names what else they replace.
-func keepOrigin(made []*ir.Op, loc ir.LocID, from []ir.LocID) {
-	id := ir.LocID(0)
-	for _, op := range made {
-		if erased(op) || op.Kind == ir.Const || op.Loc != loc {
-			continue
-		}
-		if id == 0 {
-			id = joinLocs(op.Region.Func.Module, loc, from)
-		}
-		op.Loc = id
-	}
-}
-
-// joinLocs is loc with the others as its origins. Origins that it has already stay one level down.
-func joinLocs(m *ir.Module, loc ir.LocID, others []ir.LocID) ir.LocID {
-	l := m.Locs[loc]
-	if l.From == nil {
-		others = slices.DeleteFunc(others, func(id ir.LocID) bool { return id == loc })
-	}
-	if len(others) == 0 || l.From != nil && len(others) == 1 && others[0] == loc {
-		return loc
-	}
-	l.From = others
-	return m.AddLoc(l)
-}
-
-// keep are the kinds that must not be removed even where nothing uses their results.
-var keep = [ir.NumKinds]bool{ir.Yield: true}
-
-// Removable reports whether op may be removed where nothing uses its results.
-func Removable(op *ir.Op) bool { return !keep[op.Kind] }
-
-// Unused reports whether no result of op has a user.
-func Unused(op *ir.Op) bool {
-	return !slices.ContainsFunc(op.Results, func(v *ir.Value) bool { return len(v.Uses()) > 0 })
 }

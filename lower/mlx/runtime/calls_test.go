@@ -220,7 +220,8 @@ func (e *everyCall) control(x, i mlx.Reg) {
 	b.CallN(mlx.ReadInts, 0, b.Call(mlx.ArgMax, x, 1, false), []ir.Dim{u, ir.Size(0)})
 	b.CallN(mlx.BindShape, 0, x, []ir.Dim{ir.Size(-1), ir.Sym("v")})
 	b.CallN(mlx.Check, 0, "le", u, 2, "argmax")
-	e.covered[mlx.ReadInts], e.covered[mlx.BindShape], e.covered[mlx.Check] = true, true, true
+	b.CallN(mlx.Assert, 0, b.Call(mlx.LessEqual, x, x), "x is no NaN")
+	e.covered[mlx.ReadInts], e.covered[mlx.BindShape], e.covered[mlx.Check], e.covered[mlx.Assert] = true, true, true, true
 	e.out(ir.I32, 0, mlx.DimScalar, u.Add(ir.Sym("v")), ir.I32)
 	e.out(ir.I64, 1, mlx.Dims, []ir.Dim{u, ir.Sym("v").FloorDiv(ir.Size(2))}, ir.I64)
 	neg := b.Sub("neg", 1, func(p []mlx.Reg) []mlx.Reg { return []mlx.Reg{b.Call(mlx.Negative, p[0])} })

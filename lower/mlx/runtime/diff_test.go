@@ -315,3 +315,49 @@ func TestAgainstInterpreter(t *testing.T) {
 
 // rngReset makes constants that a case makes the same in all its forms.
 func rngReset() { rng = rand.New(rand.NewPCG(1, 2)) }
+
+// TestAssert: what a run finds out too late to give a result is an error of the node, in the main program and in a loop.
+func TestAssert(t *testing.T) {
+	if _, _, err := runtime.Version(); err != nil {
+		t.Skipf("MLX is not set up: %v", err)
+	}
+	gather := diffCase{name: "gather", in: []*ir.Tensor{random(ir.F32, 3), ints(0, 3)}, build: func(b *ir.Builder, x []*ir.Value) []*ir.Value {
+		return b.Ops(ir.Gather, &ir.AxisAttrs{}, nil, x...)
+	}}
+	loop := diffCase{name: "loop", in: []*ir.Tensor{random(ir.F32, 3), ints(0, -4)}, build: func(b *ir.Builder, x []*ir.Value) []*ir.Value {
+		r := b.Region().NewRegion()
+		r.AddParam("i", ir.TensorOf(ir.I64))
+		cond := r.AddParam("c", ir.TensorOf(ir.Bool))
+		p := []*ir.Value{r.AddParam("x", x[0].Type), r.AddParam("k", x[1].Type)}
+		c := ir.NewBuilder(r)
+		c.Loc = 1
+		c.Yield(cond, c.Op(ir.Gather, &ir.AxisAttrs{}, p...))
+		return b.Ops(ir.Loop, &ir.LoopAttrs{}, []*ir.Region{r}, b.Const(ir.Scalar(int64(30))), nil, x[0], x[1])
+	}}
+	for _, c := range []diffCase{gather, loop} {
+		for _, f := range []form{staticSizes, symbols} {
+			m, in, err := c.module(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			plan, err := mlx.Lower(m, mlx.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			x, err := runtime.Load(plan, runtime.Options{Device: runtime.CPU})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = x.Run(context.Background(), in)
+			var e *runtime.MLXError
+			if !errors.As(err, &e) || e.Loc.Node != c.name || e.Msg != "an index is out of range" {
+				t.Errorf("%s: error %v", c.name, err)
+			}
+			in[1] = ints(0, -1)
+			if _, err = x.Run(context.Background(), in); err != nil {
+				t.Errorf("%s: %v", c.name, err)
+			}
+			x.Close()
+		}
+	}
+}

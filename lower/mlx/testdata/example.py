@@ -112,7 +112,8 @@ def main(**inputs):
     if _setup is None:
         _setup = p_setup()
         mx.eval(_setup)
-    return p_main(*[inputs[n] for n, _ in INPUTS], *_setup)
+    outputs = p_main(*[inputs[n] for n, _ in INPUTS], *_setup)
+    return outputs
 
 
 if __name__ == "__main__":

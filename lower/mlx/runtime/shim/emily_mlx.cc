@@ -1,5 +1,8 @@
 // The shim: a C ABI over MLX's C++ API that runs Plans. Exceptions never cross it: every entry that can fail
 // reports a message. One call runs a whole plan. See plan.h for the data and control.h for control flow.
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "control.h"
 #include "ops_nn.h"
 #include "ops_shape.h"
@@ -181,6 +184,19 @@ static bool alienOK() {
   return ok;
 }
 
+// headerMapped reports whether MLX may read the size that its allocator keeps before p. Whatever lies there will do, as
+// borrowed memory is never donated, but at the start of a mapping nothing does.
+static bool headerMapped(void* p) {
+  auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE)), at = reinterpret_cast<uintptr_t>(p);
+  if (at % page >= sizeof(size_t)) return true;
+  unsigned char resident;
+#ifdef __APPLE__
+  return mincore(reinterpret_cast<void*>(at - page & ~(page - 1)), page, reinterpret_cast<char*>(&resident)) == 0;
+#else
+  return mincore(reinterpret_cast<void*>(at - page & ~(page - 1)), page, &resident) == 0;
+#endif
+}
+
 // borrow makes an array over a Buffer that MLX shall not free. Its constructor changed in MLX 0.32.
 template <class A = array>
 A borrow(char* buffer, Shape shape, mx::Dtype dtype) {
@@ -199,9 +215,9 @@ static array wrap(const void* data, Shape shape, mx::Dtype dtype) {
   auto p = const_cast<void*>(data);
   size_t n = mx::size_of(dtype);
   for (auto d : shape) n *= d;
-  if (n == 0) return mx::zeros(shape, dtype, mx::Device(mx::Device::cpu));
+  if (n == 0) return array(static_cast<const float*>(nullptr), std::move(shape), dtype);  // mx::zeros would be bound to a stream
   bool aligned = reinterpret_cast<uintptr_t>(p) % mx::size_of(dtype) == 0;
-  if (aligned && alienOK()) return borrow(static_cast<char*>(p) - sizeof(size_t), std::move(shape), dtype);
+  if (aligned && alienOK() && headerMapped(p)) return borrow(static_cast<char*>(p) - sizeof(size_t), std::move(shape), dtype);
   return array(p, std::move(shape), dtype, [](void*) {});
 }
 

@@ -27,16 +27,16 @@ type field struct {
 	alloc int      // bytes that decoding one value puts on the heap
 }
 
-// schema holds the roots that Emily decodes.
-type schema struct {
+// wireSchema holds the roots that Emily decodes.
+type wireSchema struct {
 	messages                          int // how many types
 	model, tensor, sequence, optional *message
 }
 
-// onnxSchema is built from the generated descriptors, so that a new ONNX needs no edit here.
-var onnxSchema = sync.OnceValue(func() *schema {
+// onnxWire is built from the generated descriptors, so that a new ONNX needs no edit here.
+var onnxWire = sync.OnceValue(func() *wireSchema {
 	b := builder{byName: map[protoreflect.FullName]*message{}}
-	s := &schema{
+	s := &wireSchema{
 		model:    b.message((*pb.ModelProto)(nil).ProtoReflect().Type()),
 		tensor:   b.message((*pb.TensorProto)(nil).ProtoReflect().Type()),
 		sequence: b.message((*pb.SequenceProto)(nil).ProtoReflect().Type()),

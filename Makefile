@@ -1,0 +1,46 @@
+# make demo: build emilyc, make MLX ready, compile and verify a real model of the seven families.
+# make test: everything; CI calls it.
+
+GO ?= go
+ZOO = conformance/testdata/zoo
+LANES = $(shell bin/emilyc doctor >/dev/null 2>&1 && echo interp,interp-opt,roundtrip,mlx,python || echo interp,interp-opt,roundtrip)
+
+.PHONY: demo test build setup check unit race conformance clean
+
+demo: build
+	@bin/emilyc setup || { echo; echo "MLX is not ready, so the interpreter runs the models. What is missing:"; bin/emilyc doctor || true; echo; }
+	bin/emilyc compile $(ZOO)/modernbert/model.onnx -o bin/modernbert.safetensors
+	bin/emilyc inspect $(ZOO)/modernbert/model.onnx
+	bin/emilyc verify $(ZOO) --lanes $(LANES)
+
+test: check build setup unit race conformance
+
+build:
+	@mkdir -p bin
+	CGO_ENABLED=0 $(GO) build -o bin/emilyc ./cmd/emilyc
+
+# Without pip or a C++ compiler the mlx lanes are left out, and said to be.
+setup: build
+	-bin/emilyc setup
+
+check:
+	@test -z "$$(gofmt -l .)" || { echo "not formatted:"; gofmt -l .; exit 1; }
+	$(GO) vet ./...
+
+unit:
+	$(GO) test -timeout 15m ./...
+
+# The race detector needs cgo and a C compiler.
+race:
+	@if [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v "$$($(GO) env CC)" >/dev/null; then \
+	  set -x; $(GO) test -race -timeout 10m -run 'Concurrent|Cancel' . ./lower/mlx/runtime ./interp; \
+	else echo "no C compiler: the race detector is left out"; fi
+
+# Needs pip, to fetch the cases.
+conformance: build
+	@if python3 -m pip --version >/dev/null 2>&1; then \
+	  set -x; bin/emilyc conformance onnx --expect conformance/testdata/expected/onnx.txt; \
+	else echo "no pip: the official cases are left out"; fi
+
+clean:
+	rm -rf bin

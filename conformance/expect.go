@@ -1,0 +1,81 @@
+package conformance
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// Expected are the cases that are known to fail, with the reason. Its file has a case and its reason on each line;
+// lines that begin with # say more.
+type Expected map[string]string
+
+// ReadExpected reads a list of expected failures.
+func ReadExpected(path string) (Expected, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	e := Expected{}
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		name, reason, ok := strings.Cut(line, " ")
+		if !ok {
+			return nil, fmt.Errorf("%s: %s has no reason", path, name)
+		}
+		e[name] = strings.TrimSpace(reason)
+	}
+	return e, lines.Err()
+}
+
+// errPasses is what becomes of an expected failure that passes.
+var errPasses = errors.New("passes, but is expected to fail: take it off the list")
+
+// Apply marks expected failures. A case on the list that passes becomes a failure.
+func (e Expected) Apply(results []Result) {
+	for i := range results {
+		r := &results[i]
+		reason, listed := e[r.Case.Name]
+		switch {
+		case !listed:
+		case r.Passed():
+			r.Lanes[0].Err = errPasses
+		default:
+			r.Expected = reason
+		}
+	}
+}
+
+// WriteExpected writes a list of what failed, with the first line of the first error as the reason.
+func WriteExpected(w io.Writer, results []Result) error {
+	for i := range results {
+		r := &results[i]
+		if r.Passed() {
+			continue
+		}
+		for _, l := range r.Lanes {
+			if l.Err == nil || errors.Is(l.Err, errPasses) {
+				continue
+			}
+			if _, err := fmt.Fprintf(w, "%s %s\n", r.Case.Name, reasonOf(r, l)); err != nil {
+				return err
+			}
+			break
+		}
+	}
+	return nil
+}
+
+// reasonOf is the error without the path of the model, which differs between machines.
+func reasonOf(r *Result, l LaneResult) string {
+	line, _, _ := strings.Cut(l.Err.Error(), "\n")
+	return l.Lane + ": " + strings.ReplaceAll(line, r.Case.Model+": ", "")
+}

@@ -1,5 +1,0 @@
-//go:build !amd64
-
-package interp
-
-func kernels() []microkernel { return []microkernel{portable} }
