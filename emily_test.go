@@ -196,6 +196,28 @@ func TestClose(t *testing.T) {
 	}
 }
 
+// A result never shares memory with an input.
+func TestResultsAreOwn(t *testing.T) {
+	m := ir.NewModule("identity")
+	f := m.NewFunc("main")
+	x := f.Body.AddParam("x", ir.TensorOf(ir.F32, ir.Sym("n")))
+	ir.NewBuilder(f.Body).Yield(x)
+	f.Outputs = []string{"y"}
+	model, err := emily.FromModule(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := []float32{1, 2}
+	out, err := compile(t, model, emily.WithBackend(emily.Interpreter)).Run(t.Context(), map[string]ir.Datum{"x": ir.TensorFrom(in)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in[0] = 5
+	if d := cmp.Diff([]float32{1, 2}, ir.View[float32](out["y"].(*ir.Tensor))); d != "" {
+		t.Error(d)
+	}
+}
+
 func TestCancelled(t *testing.T) {
 	m := load(t, distilbert)
 	e := compile(t, m, emily.WithBackend(emily.Interpreter))

@@ -3,6 +3,7 @@ package emily
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -51,7 +52,8 @@ func (e *Executable) Outputs() []Port { return e.model.Outputs() }
 // compiled for their values, once for each of the last 16 sets of values.
 //
 // Errors are *ir.Error for inputs that do not fit, which name the input, what it should be, and the remedy; ctx's
-// error when it ends first; and those of the backend. Inputs must not change during the run.
+// error when it ends first; and those of the backend. Inputs must not change during the run, nor after a cancelled one
+// until Close: MLX may still read them. Results are the caller's own.
 func (e *Executable) Run(ctx context.Context, inputs map[string]ir.Datum) (map[string]ir.Datum, error) {
 	list, err := order(e.model.Name(), e.model.inputs, inputs)
 	if err != nil {
@@ -105,8 +107,8 @@ func (e *Executable) Close() error {
 	return err
 }
 
-// owning is a program whose results own their memory: those that view the model's file, which may be closed before
-// they are dropped, are copied.
+// owning is a program whose results own their memory: those that view an input, or the model's file, which may be
+// closed before they are dropped, are copied.
 type owning struct {
 	program
 	blobs []*ir.Blob
@@ -115,7 +117,7 @@ type owning struct {
 func (p owning) run(ctx context.Context, inputs []ir.Datum) ([]ir.Datum, error) {
 	outputs, err := p.program.run(ctx, inputs)
 	for i, v := range outputs {
-		if t, ok := v.(*ir.Tensor); ok && p.views(t) {
+		if t, ok := v.(*ir.Tensor); ok && p.views(t, inputs) {
 			c := *t
 			c.Data = slices.Clone(t.Data)
 			outputs[i] = &c
@@ -124,19 +126,22 @@ func (p owning) run(ctx context.Context, inputs []ir.Datum) ([]ir.Datum, error) 
 	return outputs, err
 }
 
-// views reports whether t's elements lie in a blob.
-func (p owning) views(t *ir.Tensor) bool {
-	if len(t.Data) == 0 {
+// views reports whether t's elements lie in a blob or in an input.
+func (p owning) views(t *ir.Tensor, inputs []ir.Datum) bool {
+	return slices.ContainsFunc(p.blobs, func(b *ir.Blob) bool { return within(t.Data, b.Data) }) ||
+		slices.ContainsFunc(inputs, func(v ir.Datum) bool {
+			in, ok := v.(*ir.Tensor)
+			return ok && within(t.Data, in.Data)
+		})
+}
+
+// within reports whether part begins inside whole.
+func within(part, whole []byte) bool {
+	if len(part) == 0 || len(whole) == 0 {
 		return false
 	}
-	at := uintptr(unsafe.Pointer(&t.Data[0]))
-	return slices.ContainsFunc(p.blobs, func(b *ir.Blob) bool {
-		if len(b.Data) == 0 {
-			return false
-		}
-		start := uintptr(unsafe.Pointer(&b.Data[0]))
-		return at >= start && at < start+uintptr(len(b.Data))
-	})
+	at, start := uintptr(unsafe.Pointer(&part[0])), uintptr(unsafe.Pointer(&whole[0]))
+	return at >= start && at < start+uintptr(len(whole))
 }
 
 // runSpecialised compiles for the values of the inputs that the import needs, and runs on the others.
@@ -144,6 +149,9 @@ func (e *Executable) runSpecialised(ctx context.Context, inputs []ir.Datum) ([]i
 	for {
 		keyed := e.cache.keyed(len(inputs))
 		p, done, err := e.cache.find(keyOf(inputs, keyed), func() (program, []bool, error) { return e.specialise(ctx, inputs) })
+		if err != nil && ctx.Err() == nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
+			continue // another run, which compiled for the same values, was cancelled
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -19,6 +19,7 @@ var layers = []struct {
 	{"ir", nil},
 	{"interp", []string{"ir"}},
 	{"passes/...", []string{"ir", "passes/..."}},
+	{"frontends/onnx/onnxgo", []string{"ir", "interp", "frontends/onnx/..."}}, // a backend that onnx-go runs models with
 	{"frontends/onnx/...", []string{"ir", "frontends/onnx/..."}},
 	{"lower/mlx", []string{"ir"}},
 	{"lower/mlx/runtime", []string{"ir", "lower/mlx"}},

@@ -28,7 +28,11 @@ func buildMLX(m *ir.Module, o compileOptions, t *Timing) (program, error) {
 	}
 	if o.fallback == mlx.FallbackWarn {
 		for _, island := range staged.Islands() {
-			o.warn(fmt.Sprintf("%s: %s runs in the interpreter: %s", island.Op.Location(), island.Op.Kind, island.Reason))
+			where := island.Op.Location().String()
+			if where == "" {
+				where = m.Name
+			}
+			o.warn(fmt.Sprintf("%s: %s runs in the interpreter: %s", where, island.Op.Kind, island.Reason))
 		}
 	}
 	t.Lower = time.Since(start)

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/emilyc/emily/ir"
 )
 
 // Case is a model and the data recorded for it.
@@ -16,6 +19,9 @@ type Case struct {
 	Name     string // its path below the folder that was searched
 	Model    string
 	DataSets []string // test_data_set_* folders; none for a bare model
+
+	// Exec runs the model by another way than the façade, compiled by a lane; nil for most cases.
+	Exec func(ctx context.Context, model string, inputs map[string]ir.Datum, compile func(context.Context, *ir.Module) (Runner, error)) ([]ir.Datum, error) `json:"-"`
 }
 
 // modelFile is the name of the model in a case folder.

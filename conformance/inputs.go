@@ -67,6 +67,9 @@ type generator struct {
 	bound int64 // of indices; 0 where the input is no index
 }
 
+// maxInputBytes bounds an input that is made up.
+const maxInputBytes = 8 << 30
+
 // randomItems is the length of random sequences.
 const randomItems = 2
 
@@ -77,8 +80,8 @@ func (g *generator) datum(t ir.Type) (ir.Datum, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, err := ir.NumElements(shape); err != nil {
-			return nil, err
+		if n, err := ir.NumElements(shape); err != nil || n > maxInputBytes/max(1, t.DType.Size()) {
+			return nil, fmt.Errorf("%s%v is too large to be made up: bind its sizes with -d, or give it with -i", t.DType, shape)
 		}
 		x := ir.NewTensor(t.DType, shape...)
 		if g.rng != nil {

@@ -153,6 +153,9 @@ func (r *caseRun) run(ctx context.Context) {
 
 // sets runs every data set, or random inputs where there is none.
 func (r *caseRun) sets(ctx context.Context) error {
+	if r.result.Case.Exec != nil {
+		return r.exec(ctx)
+	}
 	model, err := emily.Load(r.result.Case.Model, emily.WithDims(r.Dims))
 	if err != nil {
 		return err
@@ -315,7 +318,7 @@ func runLane(ctx context.Context, l Lane, m *ir.Module, inputs []ir.Datum, o Lan
 	return runner.RunOrdered(ctx, inputs)
 }
 
-// singleOp is the operator of a model with one node, empty for others.
+// singleOp is the operator of a model with one node, with its domain, empty for others.
 func singleOp(path string) string {
 	if !strings.HasSuffix(path, ".onnx") {
 		return ""
@@ -326,7 +329,7 @@ func singleOp(path string) string {
 	}
 	defer f.Close()
 	if nodes := f.Model.Graph.Node; len(nodes) == 1 {
-		return strings.Clone(nodes[0].GetOpType())
+		return strings.Clone(opName(nodes[0].GetDomain(), nodes[0].GetOpType()))
 	}
 	return ""
 }

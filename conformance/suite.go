@@ -23,6 +23,7 @@ type Suite struct {
 // Suites are the suites there are.
 var Suites = []Suite{
 	{"onnx", "the backend tests of the onnx 1.22.0 wheel, fetched with pip on first use", fetchONNX},
+	{"onnx-go", "the cases of github.com/owulveryck/onnx-go v0.5.0, through its decoder, in Emily's source tree", fetchONNXGo},
 	{"zoo", "small exports of seven model families, in Emily's source tree", findZoo},
 }
 
@@ -38,20 +39,28 @@ func FindSuite(name string) (Suite, bool) {
 // zooFolder is where the zoo lies in the source tree.
 const zooFolder = "conformance/testdata/zoo"
 
-// findZoo looks for the source tree from the current folder upwards.
 func findZoo(context.Context, io.Writer) ([]Case, error) {
-	dir, err := os.Getwd()
+	path, err := inSourceTree(zooFolder)
 	if err != nil {
 		return nil, err
 	}
+	return Find(path)
+}
+
+// inSourceTree looks for the source tree, which has this path, from the current folder upwards.
+func inSourceTree(path string) (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
 	for {
-		at := filepath.Join(dir, filepath.FromSlash(zooFolder))
-		if st, err := os.Stat(at); err == nil && st.IsDir() {
-			return Find(at)
+		at := filepath.Join(dir, filepath.FromSlash(path))
+		if _, err := os.Stat(at); err == nil {
+			return at, nil
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			return nil, fmt.Errorf("no %s here or above: run this in Emily's source tree", zooFolder)
+			return "", fmt.Errorf("no %s here or above: run this in Emily's source tree", path)
 		}
 		dir = parent
 	}

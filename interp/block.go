@@ -22,6 +22,7 @@ type step struct {
 	results  []int
 	dead     []int // slots that no later step reads
 	constant *ir.Tensor
+	flip     bool      // the result is a flippedMatrix
 	facts    []ir.Fact // decided by the sizes of the results
 }
 
@@ -57,7 +58,7 @@ func (p *Program) compile(r *ir.Region, seen map[ir.Dim]bool) (*block, error) {
 		if op.Kind == ir.NoKind || op.Kind >= ir.NumKinds {
 			return nil, opError(op, ir.Malformed, "", "op of kind %s", op.Kind)
 		}
-		s := step{op: op, kernel: Kernels[op.Kind], args: make([]int, len(op.Args)), results: make([]int, len(op.Results))}
+		s := step{op: op, kernel: Kernels[op.Kind], flip: flips(op), args: make([]int, len(op.Args)), results: make([]int, len(op.Results))}
 		for k, a := range op.Args {
 			if s.args[k] = -1; a == nil {
 				continue
@@ -166,6 +167,9 @@ func (e *Env) step(s *step, frame []ir.Datum) ([]ir.Datum, error) {
 		if n >= 0 {
 			args[k] = frame[n]
 		}
+	}
+	if s.flip {
+		return []ir.Datum{flippedMatrix{args[0].(*ir.Tensor)}}, nil
 	}
 	results, err := s.kernel(e, s.op, args)
 	if err != nil || s.op.Kind == ir.Yield {

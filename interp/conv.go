@@ -73,9 +73,9 @@ func (e *Env) conv(op *ir.Op, x, w, bias *ir.Tensor, a *ir.ConvAttrs) (*ir.Tenso
 		}
 		weights := dense{w, g * features * depth, depth}
 		if win.pointwise() {
-			return gemm{weights, dense{x, i * channels * inPlane, inPlane}, s}
+			return gemm{a: weights, b: dense{x, i * channels * inPlane, inPlane}, out: s}
 		}
-		return gemm{weights, patches{win, x, i * channels * inPlane}, s}
+		return gemm{a: weights, b: patches{win, x, i * channels * inPlane}, out: s}
 	})
 	return out, nil
 }

@@ -21,8 +21,9 @@ type sink interface {
 
 // gemm is out = a × b: m×k by k×n.
 type gemm struct {
-	a, b matrix
-	out  sink
+	a, b  matrix
+	out   sink
+	flipB bool // b's rows are the columns of the product's right side
 }
 
 // The product goes by blocks that fit the caches: rows × depth of a, depth × cols of b, both packed as float64,
@@ -33,7 +34,7 @@ const (
 	blockDepth = 128
 
 	thinRows = 4    // products of no more rows go without packing
-	thinCols = 1024 // by columns that fit the first-level cache
+	thinCols = 1024 // by runs of b that fit the first-level cache
 )
 
 // microkernel adds the product of a packed panel of mr rows of a and one of nr columns of b to mr × nr sums,
@@ -79,6 +80,7 @@ func multiply(count, m, n, k int, product func(i int) gemm) {
 
 // blocks divides n into parts of about equal size, at most limit and a multiple of unit.
 func blocks(n, limit, unit int) (count, size int) {
+	limit = max(unit, limit/unit*unit) // so that rounding up does not pass it
 	count = (n + limit - 1) / limit
 	if count == 0 {
 		return 0, unit
@@ -96,8 +98,12 @@ func (g gemm) block(ws *workspace, r, m, c, n, k int) {
 	clear(ws.c[:mp*np])
 	for d := 0; d < k; d += blockDepth {
 		depth := min(blockDepth, k-d)
-		g.packA(ws, r, m, d, depth)
-		g.packB(ws, c, n, d, depth)
+		packRows(ws.a, ws.row, g.a, r, m, d, depth, mr)
+		if g.flipB {
+			packRows(ws.b, ws.row, g.b, c, n, d, depth, nr)
+		} else {
+			g.packB(ws, c, n, d, depth)
+		}
 		for j := 0; j < np; j += nr {
 			for i := 0; i < mp; i += mr {
 				kernel.run(depth, &ws.a[i*depth], &ws.b[j*depth], &ws.c[i*np+j], np)
@@ -109,20 +115,19 @@ func (g gemm) block(ws *workspace, r, m, c, n, k int) {
 	}
 }
 
-// thin is block for few rows, such as one token's: each row of b is read once and added to the sums of every row of a.
+// thin is block for few rows, such as one token's: each element of b is read once and meets every row of a.
 func (g gemm) thin(ws *workspace, r, m, c, n, k int) {
-	sums, row := ws.c[:m*n], ws.row[:n]
+	sums := ws.c[:m*n]
 	clear(sums)
-	for d := 0; d < k; d += blockDepth {
-		depth := min(blockDepth, k-d)
+	for d := 0; d < k; d += thinCols {
+		depth := min(thinCols, k-d)
 		for i := range m {
-			g.a.row(ws.a[i*blockDepth:][:depth], r+i, d)
+			g.a.row(ws.a[i*thinCols:][:depth], r+i, d)
 		}
-		for p := range depth {
-			g.b.row(row, d+p, c)
-			for i := range m {
-				addScaled(sums[i*n:][:n], ws.a[i*blockDepth+p], row)
-			}
+		if g.flipB {
+			g.thinColumns(ws, m, c, n, d, depth)
+		} else {
+			g.thinRows(ws, m, c, n, d, depth)
 		}
 	}
 	for i := range m {
@@ -130,20 +135,40 @@ func (g gemm) thin(ws *workspace, r, m, c, n, k int) {
 	}
 }
 
-// packA lays out panels of mr rows, by column; rows past the end are left as they are, for sums nobody reads.
-func (g gemm) packA(ws *workspace, r, m, d, depth int) {
-	mr := kernel.mr
-	row := ws.row[:depth]
-	for i := range m {
-		g.a.row(row, r+i, d)
-		panel := ws.a[i/mr*mr*depth+i%mr:]
-		for p, v := range row {
-			panel[p*mr] = v
+func (g gemm) thinRows(ws *workspace, m, c, n, d, depth int) {
+	row := ws.row[:n]
+	for p := range depth {
+		g.b.row(row, d+p, c)
+		for i := range m {
+			addScaled(ws.c[i*n:][:n], ws.a[i*thinCols+p], row)
 		}
 	}
 }
 
-// packB lays out panels of nr columns, by row.
+func (g gemm) thinColumns(ws *workspace, m, c, n, d, depth int) {
+	column := ws.row[:depth]
+	for j := range n {
+		g.b.row(column, c+j, d)
+		for i := range m {
+			ws.c[i*n+j] += dot(ws.a[i*thinCols:][:depth], column)
+		}
+	}
+}
+
+// packRows lays out n rows of x in panels of width, by column. What a panel has past the last row stays as it is: the sums
+// that it goes into are not read.
+func packRows(dst, row []float64, x matrix, r, n, d, depth, width int) {
+	row = row[:depth]
+	for i := range n {
+		x.row(row, r+i, d)
+		panel := dst[i/width*width*depth+i%width:]
+		for p, v := range row {
+			panel[p*width] = v
+		}
+	}
+}
+
+// packB lays out b's columns in panels of nr, by row.
 func (g gemm) packB(ws *workspace, c, n, d, depth int) {
 	nr := kernel.nr
 	row := ws.row[:n]

@@ -14,6 +14,9 @@ import (
 // DefaultTensorLimit is the size in bytes past which a single tensor is refused.
 const DefaultTensorLimit = 16 << 30
 
+// EvalLimit is the same for EvalOp, which runs while a model is compiled.
+const EvalLimit = 64 << 20
+
 type options struct {
 	tensorLimit int
 }
@@ -111,12 +114,12 @@ func (e *Env) bindInputs(params []*ir.Value, inputs []ir.Datum) error {
 }
 
 // EvalOp runs one op on args, nil where an operand is absent. Symbols that op's attributes speak of are bound by
-// the types of its operands. It is what constant folding calls.
+// the types of its operands. It is what constant folding calls; results past EvalLimit bytes are an error.
 func EvalOp(op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
 	if op.Kind == ir.NoKind || op.Kind >= ir.NumKinds || len(args) != len(op.Args) {
 		return nil, opError(op, ir.Malformed, "op_c1", "%s with %d operands for %d", op.Kind, len(args), len(op.Args))
 	}
-	p := &Program{blocks: map[*ir.Region]*block{}, opts: options{tensorLimit: DefaultTensorLimit}}
+	p := &Program{blocks: map[*ir.Region]*block{}, opts: options{tensorLimit: EvalLimit}}
 	if op.Region != nil {
 		p.fn = op.Region.Func
 	}

@@ -16,9 +16,45 @@ func (d dense) row(dst []float64, r, c int) { loadFloats(dst, d.t, d.at+r*d.stri
 
 func (d dense) put(r, c int, v []float64) { storeFloats(d.t, d.at+r*d.stride+c, v) }
 
+// flippedMatrix stands for t with its last two axes swapped. It goes from a transpose to the matmul that is all that
+// reads it, so that transposed weights are not copied.
+type flippedMatrix struct{ t *ir.Tensor }
+
+func (f flippedMatrix) Type() ir.Type {
+	t := f.t.Type()
+	n := len(t.Shape)
+	t.Shape[n-2], t.Shape[n-1] = t.Shape[n-1], t.Shape[n-2]
+	return t
+}
+
+// flips reports whether op makes a flippedMatrix: it swaps the last two axes of floats, as the right side of matmuls only.
+func flips(op *ir.Op) bool {
+	if op.Kind != ir.Transpose || !op.Result().DType().IsFloat() || op.Result().Rank() < 2 {
+		return false
+	}
+	perm := op.Attrs.(*ir.PermAttrs).Perm
+	n := len(perm)
+	for i, p := range perm[:n-2] {
+		if p != int64(i) {
+			return false
+		}
+	}
+	for _, u := range op.Result().Uses() {
+		if u.Op.Kind != ir.MatMul || u.Index != 1 {
+			return false
+		}
+	}
+	return perm[n-2] == int64(n-1)
+}
+
 // evalMatMul: NumPy's matmul; 1-D operands get an axis that the result drops. Floats add up in float64, integers wrap.
 func evalMatMul(e *Env, op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
-	a, b := tensor(args, 0), tensor(args, 1)
+	a := tensor(args, 0)
+	flip, flipped := args[1].(flippedMatrix)
+	b := flip.t
+	if !flipped {
+		b = tensor(args, 1)
+	}
 	sa, sb := a.Shape, b.Shape
 	if len(sa) == 1 {
 		sa = []int{1, sa[0]}
@@ -27,6 +63,9 @@ func evalMatMul(e *Env, op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
 		sb = []int{sb[0], 1}
 	}
 	na, nb := len(sa)-2, len(sb)-2
+	if flipped {
+		sb = slices.Concat(sb[:nb], []int{sb[nb+1], sb[nb]})
+	}
 	m, k, n := sa[na], sa[na+1], sb[nb+1]
 	if k != sb[nb] {
 		return nil, opError(op, ir.ShapeError, "matmul_c3", "inner sizes differ: %s%v × %s%v", a.DType, a.Shape, b.DType, b.Shape)
@@ -53,8 +92,12 @@ func evalMatMul(e *Env, op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
 	}
 	pa, pb := batchPlaces(batch, sa[:na], m*k), batchPlaces(batch, sb[:nb], k*n)
 	if a.DType.IsFloat() {
+		stride := n
+		if flipped {
+			stride = k
+		}
 		multiply(len(pa), m, n, k, func(i int) gemm {
-			return gemm{dense{a, pa[i], k}, dense{b, pb[i], n}, dense{out, i * m * n, n}}
+			return gemm{dense{a, pa[i], k}, dense{b, pb[i], stride}, dense{out, i * m * n, n}, flipped}
 		})
 		return []ir.Datum{out}, nil
 	}

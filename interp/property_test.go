@@ -1,6 +1,7 @@
 package interp
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -50,7 +51,7 @@ func TestIntegersRoundOnce(t *testing.T) {
 
 // TestMatMulSizes compares products round the block sizes with the definition; every block and panel edge is met.
 func TestMatMulSizes(t *testing.T) {
-	sizes := [][3]int{{1, 1, 1}, {3, 5, 7}, {8, 128, 24}, {9, 129, 25}, {129, 3, 241}, {130, 260, 250}, {257, 1, 1}, {1, 300, 500}, {4, 129, 3000}, {3, 2, 7}}
+	sizes := [][3]int{{1, 1, 1}, {3, 5, 7}, {8, 128, 24}, {9, 129, 25}, {129, 3, 241}, {130, 260, 250}, {257, 1, 1}, {1, 300, 500}, {4, 129, 3000}, {3, 2, 7}, {1, 3, 4200}, {2, 2, 9000}}
 	for _, kernelOf := range kernels() {
 		old := kernel
 		kernel = kernelOf
@@ -73,6 +74,28 @@ func TestMatMulSizes(t *testing.T) {
 			}
 		}
 		kernel = old
+	}
+}
+
+// TestTransposedOperand: a transpose that only matmuls read is not made, and changes nothing.
+func TestTransposedOperand(t *testing.T) {
+	for _, s := range [][3]int{{1, 1, 1}, {1, 2100, 50}, {4, 9, 1100}, {5, 7, 9}, {130, 260, 250}} {
+		m, k, n := s[0], s[1], s[2]
+		f := parse(t, fmt.Sprintf(`func @main(%%x: f32[2, %[1]d, %[2]d], %%w: f32[%[3]d, %[2]d]) -> (y: f32[2, %[1]d, %[3]d], z: f32[2, %[1]d, %[3]d], t: f32[%[2]d, %[3]d]) {
+  %%0 = transpose %%w {perm = [1, 0]} : f32[%[2]d, %[3]d]
+  %%1 = matmul %%x, %%0 : f32[2, %[1]d, %[3]d]
+  %%2 = transpose %%w {perm = [1, 0]} : f32[%[2]d, %[3]d]
+  %%3 = matmul %%x, %%2 : f32[2, %[1]d, %[3]d]
+  yield %%1, %%3, %%2
+}
+`, m, k, n))
+		out, err := Run(t.Context(), f, datums(randomF32(2, m, k), randomF32(n, k)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := diff(out[1].(*ir.Tensor), out[0].(*ir.Tensor), 1e-7); d != "" {
+			t.Errorf("%v: %s", s, d)
+		}
 	}
 }
 

@@ -50,3 +50,21 @@ func narrowFloats(dst []float32, src []float64) {
 		dst[i] = float32(src[i])
 	}
 }
+
+// dotAVX is the sum of products of n elements, a multiple of 8.
+//
+//go:noescape
+func dotAVX(a, b *float64, n int) float64
+
+func dot(a, b []float64) float64 {
+	b = b[:len(a)]
+	i, sum := 0, 0.0
+	if hasFMA && len(a) >= 8 {
+		i = len(a) &^ 7
+		sum = dotAVX(unsafe.SliceData(a), unsafe.SliceData(b), i)
+	}
+	for ; i < len(a); i++ {
+		sum += a[i] * b[i]
+	}
+	return sum
+}

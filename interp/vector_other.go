@@ -19,3 +19,11 @@ func addScaled(dst []float64, a float64, src []float64) {
 		dst[i] += a * v
 	}
 }
+
+func dot(a, b []float64) float64 {
+	sum := 0.0
+	for i, v := range b[:len(a)] {
+		sum += a[i] * v
+	}
+	return sum
+}

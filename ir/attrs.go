@@ -113,7 +113,7 @@ func formatFloat(v float64) string {
 	return s
 }
 
-// EqualAttrs compares attributes of the same kind by their text.
+// EqualAttrs compares attributes of the same kind, field by field. NaN differs from itself.
 func EqualAttrs(a, b Attrs) bool {
 	if a == nil || b == nil {
 		return a == b
@@ -126,8 +126,6 @@ func CloneAttrs[T any](a *T) *T {
 	c := *a
 	return &c
 }
-
-// UnaryAttrs and the like are empty for kinds without attributes: their Attrs are nil.
 
 // ConstAttrs view Len bytes at Off of a blob, or inline bytes, as a packed tensor of a type.
 type ConstAttrs struct {

@@ -259,6 +259,22 @@ func TestFactChains(t *testing.T) {
 	}
 }
 
+// TestFactCircles holds that facts which an inner region learns before the outer one do not send Reduce in circles.
+func TestFactCircles(t *testing.T) {
+	outer := NewModule("").NewFunc("f").Body
+	inner := outer.NewRegion()
+	a, b, c := Sym("a"), Sym("b"), Sym("c")
+	inner.AddFact(Fact{Rel: EQ, A: b, B: a})
+	outer.AddFact(Fact{Rel: EQ, A: a, B: b.Sub(b.Mul(c))})
+	env := map[Dim]int64{a: 0, b: 0, c: 3}
+	for _, d := range []Dim{a, b, a.Mul(b), a.Min(c)} {
+		r := inner.Reduce(d)
+		if v, ok := r.Eval(env); !ok || v != 0 || len(r.Terms()) > 4 {
+			t.Errorf("%s reduces to %s", d, r)
+		}
+	}
+}
+
 // onnxSlice counts what ONNX Slice takes of an axis of size n, one element after the other. The clamping is that of
 // Slice-13's text, where a negative step has starts in [0, n-1]: NumPy differs for starts before the first element.
 func onnxSlice(n, start, end, step int64) int64 {

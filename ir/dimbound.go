@@ -144,4 +144,3 @@ func quotientBound(n, up, down, none int64) int64 {
 	}
 	return floorDivInt(n, d)
 }
-

@@ -57,19 +57,48 @@ func (r *Region) Reduce(d Dim) Dim {
 	if d.IsConst() || d == Unknown {
 		return d
 	}
-	for range maxChain {
-		e := d.Subst(r.equal)
-		if e == d || e == Unknown {
+	done := map[Dim]Dim{}
+	for range maxRounds {
+		e := r.reduce(d, done, 0)
+		if e == d {
 			break
 		}
 		d = e
+		for atom := range done { // is replaced in one round only: facts of an inner and an outer region may run in circles
+			done[atom] = atom
+		}
 	}
 	return d
 }
 
-// maxChain bounds how many substitutions follow one another. Each is by a Dim that was reduced when it was learned:
-// only facts learned in the opposite order make chains.
-const maxChain = 256
+// maxRounds bounds how often functions of replaced atoms are looked up again, maxChain how many equalities follow one another.
+const (
+	maxRounds = 8
+	maxChain  = 256
+)
+
+// reduce replaces the atoms of d by what they are equal to, itself reduced; done has what was replaced so far.
+func (r *Region) reduce(d Dim, done map[Dim]Dim, depth int) Dim {
+	if depth > maxChain {
+		return d
+	}
+	e := d.Subst(func(atom Dim) (Dim, bool) {
+		if to, ok := done[atom]; ok {
+			return to, true
+		}
+		to, ok := r.equal(atom)
+		if !ok {
+			return Dim{}, false
+		}
+		done[atom] = atom
+		done[atom] = r.reduce(to, done, depth+1)
+		return done[atom], true
+	})
+	if e == Unknown { // too large to write
+		return d
+	}
+	return e
+}
 
 func (r *Region) equal(atom Dim) (Dim, bool) {
 	for s := r; s != nil; s = s.enclosing() {

@@ -88,13 +88,13 @@ func TestParseBounded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			start := time.Now()
+			start := processorTime(t)
 			m, err := Parse(text, ParseOptions{})
-			took := time.Since(start)
+			took := processorTime(t) - start
 			runtime.ReadMemStats(&after)
 			mib := (after.TotalAlloc - before.TotalAlloc) >> 20
 			t.Logf("%d bytes: %v, %d MiB allocated", len(text), took.Round(time.Millisecond), mib)
-			if took > 2*time.Second || mib > 400 {
+			if took > 5*time.Second || mib > 200 { // a quarter of a second here, ten times that under the race detector
 				t.Errorf("takes %v and allocates %d MiB", took, mib)
 			}
 			if err == nil && m.String() == "" {

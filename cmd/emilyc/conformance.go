@@ -14,7 +14,7 @@ import (
 
 func newConformance(o *options) *cobra.Command {
 	var f suiteFlags
-	var filter, junit, expect string
+	var filter, junit, expect, totals string
 	var update bool
 	cmd := &cobra.Command{
 		Use:   "conformance [SUITE…]",
@@ -45,12 +45,12 @@ emilyc conformance onnx --junit report.xml`,
 			}
 			results := runCases(cmd, o, cases, opts)
 			if update {
-				if expect == "" {
-					return wrongUse(cmd, "--update: --expect FILE is missing")
-				}
-				return emily.WriteFile(expect, func(w io.Writer) error { return conformance.WriteExpected(w, results) })
+				return updateRecords(cmd, expect, totals, results)
 			}
 			expected.Apply(results)
+			if totals != "" {
+				return conformance.CheckTotals(totals, results)
+			}
 			if junit != "" {
 				suite := strings.Join(append([]string{"emilyc", "conformance"}, args...), ".")
 				if err := emily.WriteFile(junit, func(w io.Writer) error { return conformance.WriteJUnit(w, suite, results) }); err != nil {
@@ -67,8 +67,24 @@ emilyc conformance onnx --junit report.xml`,
 	cmd.Flags().StringVar(&filter, "filter", "", "run only cases whose name matches this regular expression")
 	cmd.Flags().StringVar(&junit, "junit", "", "write the results to this file, as JUnit XML")
 	cmd.Flags().StringVar(&expect, "expect", "", "a list of cases that are known to fail; one of them that passes is a failure")
-	cmd.Flags().BoolVar(&update, "update", false, "write what fails to the --expect file")
+	cmd.Flags().StringVar(&totals, "totals", "", "a record of how many cases of each operator pass, to judge by that: any change is a failure")
+	cmd.Flags().BoolVar(&update, "update", false, "write the --expect and --totals files")
 	return cmd
+}
+
+// updateRecords writes the files that a later run is compared with.
+func updateRecords(cmd *cobra.Command, expect, totals string, results []conformance.Result) error {
+	if expect == "" && totals == "" {
+		return wrongUse(cmd, "--update: --expect FILE or --totals FILE is missing")
+	}
+	if expect != "" {
+		err := emily.WriteFile(expect, func(w io.Writer) error { return conformance.WriteExpected(w, results) })
+		if err != nil || totals == "" {
+			return err
+		}
+	}
+	t := conformance.Total(results)
+	return emily.WriteFile(totals, func(w io.Writer) error { _, err := t.WriteTo(w); return err })
 }
 
 // suiteCases fetches the named suites, or all of them.

@@ -224,7 +224,7 @@ func (s *inspection) print(w *writer, verbose bool) {
 	}
 	w.printf("\nplan: %d MLX calls, %d stages, %d ops on host islands\n", s.PlanCalls, s.Stages, len(s.Islands))
 	for _, i := range s.Islands {
-		w.printf("  %s: %s: %s\n", i.Node, i.Kind, i.Reason)
+		w.printf("  %s %s: %s\n", i.Node, i.Kind, i.Reason)
 	}
 }
 

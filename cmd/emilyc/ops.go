@@ -1,14 +1,12 @@
 package main
 
 import (
+	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
-	"github.com/emilyc/emily/frontends/onnx"
-	"github.com/emilyc/emily/interp"
+	"github.com/emilyc/emily/conformance"
 	"github.com/emilyc/emily/ir"
-	"github.com/emilyc/emily/lower/mlx"
 	"github.com/spf13/cobra"
 )
 
@@ -16,8 +14,9 @@ import (
 type opRow struct {
 	Domain   string  `json:"domain,omitempty"`
 	Op       string  `json:"op"`
-	Versions []int64 `json:"since_versions,omitempty"`
-	Kind     string  `json:"kind,omitempty"` // of the same name; empty for an operator that is composed of others
+	Versions []int64 `json:"since_versions,omitempty"` // imported
+	Missing  []int64 `json:"missing_versions,omitempty"`
+	Kind     string  `json:"kind,omitempty"` // of the same name, or composed
 	Interp   string  `json:"interp"`
 	MLX      string  `json:"mlx"`
 	Grad     string  `json:"grad"`
@@ -25,18 +24,24 @@ type opRow struct {
 
 func newOps(o *options) *cobra.Command {
 	var kinds bool
+	var totals string
 	cmd := &cobra.Command{
 		Use:   "ops [NAME…]",
 		Short: "Show which operators are covered",
-		Long: `Ops prints the coverage table, made from the tables that the importer, the interpreter and the lowering work by: a row
-for each ONNX operator with the since_versions that are imported, or with --kinds for each kind of the IR.
+		Long: `Ops prints the coverage table, made from the operator schemas and from the tables that the importer, the interpreter and
+the lowering work by: a row for each operator of ONNX and of com.microsoft with the since_versions that are imported and
+those that are missing, or with --kinds for each kind of the IR.
 
 An operator without a kind of its own is composed of others, and runs wherever they do.`,
 		Args: needs(0, -1, "NAME"),
 		Example: `emilyc ops
 emilyc ops Softmax Gather
-emilyc ops --kinds --json`,
+emilyc ops --kinds --json
+emilyc ops --markdown conformance/testdata/totals/onnx.txt > docs/status.md`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if totals != "" {
+				return printStatus(cmd, totals)
+			}
 			rows := onnxRows()
 			if kinds {
 				rows = kindRows()
@@ -50,70 +55,46 @@ emilyc ops --kinds --json`,
 		},
 	}
 	cmd.Flags().BoolVar(&kinds, "kinds", false, "list the kinds of the IR instead")
+	cmd.Flags().StringVar(&totals, "markdown", "", "print docs/status.md, with what emilyc conformance --totals wrote to this `FILE`")
 	return cmd
 }
 
+// composed is the kind of an operator that is composed of others.
+const composed = "(composed)"
+
 func printOpRows(w *writer, rows []opRow) {
-	table := [][]string{{"op", "since", "kind", "interp", "mlx", "grad"}}
+	table := [][]string{{"op", "since", "missing", "kind", "interp", "mlx", "grad"}}
 	for _, r := range rows {
-		versions := make([]string, len(r.Versions))
-		for i, v := range r.Versions {
-			versions[i] = strconv.FormatInt(v, 10)
-		}
-		name, kind := r.Op, r.Kind
+		name := r.Op
 		if r.Domain != "" {
 			name = r.Domain + "." + name
 		}
-		if kind == "" {
-			kind = "(composed)"
-		}
-		table = append(table, []string{name, strings.Join(versions, ","), kind, r.Interp, r.MLX, r.Grad})
+		table = append(table, []string{name, orDash(conformance.Versions(r.Versions)), orDash(conformance.Versions(r.Missing)), orDash(r.Kind), r.Interp, r.MLX, r.Grad})
 	}
 	w.table(table)
 	w.printf("%d rows\n", len(rows))
 }
 
-func onnxRows() []opRow {
-	var rows []opRow
-	at := map[string]int{}
-	for _, op := range onnx.Ops() {
-		key := op.Domain + "." + op.Op
-		i, ok := at[key]
-		if !ok {
-			i = len(rows)
-			at[key] = i
-			r := opRow{Domain: op.Domain, Op: op.Op, Interp: "yes", MLX: "yes", Grad: "no"}
-			if k, ok := kindOf(op.Op); ok {
-				r = kindRow(k)
-				r.Domain, r.Op = op.Domain, op.Op
-			}
-			rows = append(rows, r)
-		}
-		rows[i].Versions = append(rows[i].Versions, op.Since)
+func orDash(s string) string {
+	if s == "" {
+		return "-"
 	}
-	slices.SortFunc(rows, func(a, b opRow) int {
-		if c := strings.Compare(a.Domain, b.Domain); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Op, b.Op)
-	})
-	for _, r := range rows {
-		slices.Sort(r.Versions)
-	}
-	return rows
+	return s
 }
 
-// kindOf finds the kind that has an operator's name: LayerNormalization is layer_norm.
-func kindOf(op string) (ir.Kind, bool) {
-	plain := func(s string) string {
-		return strings.ToLower(strings.ReplaceAll(strings.Replace(s, "Normalization", "Norm", 1), "_", ""))
-	}
-	for k := ir.NoKind + 1; k < ir.NumKinds; k++ {
-		if plain(k.String()) == plain(op) {
-			return k, true
+func onnxRows() []opRow {
+	var rows []opRow
+	for _, c := range conformance.Covered() {
+		r := opRow{Domain: c.Domain, Op: c.Op, Versions: c.Imported, Missing: c.Missing, Interp: c.Interp(), MLX: c.MLX(), Grad: "no"}
+		switch {
+		case c.Kind != ir.NoKind:
+			r.Kind = c.Kind.String()
+		case len(c.Imported) > 0:
+			r.Kind = composed
 		}
+		rows = append(rows, r)
 	}
-	return ir.NoKind, false
+	return rows
 }
 
 func kindRows() []opRow {
@@ -125,14 +106,15 @@ func kindRows() []opRow {
 }
 
 func kindRow(k ir.Kind) opRow {
-	r := opRow{Op: k.String(), Kind: k.String(), Interp: "no", MLX: "no", Grad: "no"}
-	if interp.Kernels[k] != nil {
-		r.Interp = "yes"
+	return opRow{Op: k.String(), Kind: k.String(), Interp: conformance.KindInterp(k), MLX: conformance.KindMLX(k), Grad: "no"}
+}
+
+// printStatus writes docs/status.md. The totals' file is named after the suite.
+func printStatus(cmd *cobra.Command, totals string) error {
+	t, err := conformance.ReadTotals(totals)
+	if err != nil {
+		return err
 	}
-	if mlx.Rules[k].Lower != nil {
-		r.MLX = "yes"
-	} else if why := mlx.Exempt[k]; why != "" {
-		r.MLX = "no: " + why
-	}
-	return r
+	suite := strings.TrimSuffix(filepath.Base(totals), filepath.Ext(totals))
+	return conformance.WriteStatus(cmd.OutOrStdout(), conformance.Covered(), suite, t)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"sync"
 	"time"
 
 	"github.com/emilyc/emily"
@@ -95,10 +96,23 @@ func runCases(cmd *cobra.Command, o *options, cases []conformance.Case, opts con
 	bar := newProgress(len(cases))
 	defer bar.end()
 	opts.Done = func(r conformance.Result) { bar.step(r.Case.Name) }
-	if o.verbose {
-		opts.Lane.Warn = func(s string) { cmd.PrintErrln("warning:", s) }
-	}
+	opts.Lane.Warn = warnOnce(cmd, bar)
 	return conformance.Run(cmd.Context(), cases, opts)
+}
+
+// warnOnce prints each warning once: data sets and lanes repeat them.
+func warnOnce(cmd *cobra.Command, bar *progress) func(string) {
+	var mu sync.Mutex
+	seen := map[string]bool{}
+	return func(s string) {
+		mu.Lock()
+		defer mu.Unlock()
+		if !seen[s] {
+			seen[s] = true
+			bar.end()
+			cmd.PrintErrln("warning:", s)
+		}
+	}
 }
 
 func reportCases(cmd *cobra.Command, o *options, results []conformance.Result, table bool) error {

@@ -12,10 +12,10 @@ import (
 )
 
 // checkForm compares a node with its operator's schema: attributes, and how many operands and outputs there are.
-// Operators without a schema are left to their rows.
+// Every row has one, which a test holds.
 //
-// Errors: Invalid for an attribute that the operator has not or of another type, and for too many operands or
-// outputs; Missing for too few, and for an absent attribute or operand that is required.
+// Errors: Invalid for an attribute that the operator has not or of another type, and for too many or too few operands
+// or outputs; Missing for an absent attribute or operand that is required.
 func (n *Node) checkForm(domain string) error {
 	s, ok := schema.Lookup(domain, n.proto.GetOpType(), n.Opset)
 	if !ok {
@@ -25,7 +25,7 @@ func (n *Node) checkForm(domain string) error {
 	if err := checkAttrs(s, n.Attrs); err != nil {
 		return err
 	}
-	if err := checkNames(s, "operand", s.Inputs, n.proto.Input); err != nil {
+	if err := checkCount(s, "operands, it takes", s.Inputs, n.proto.Input); err != nil {
 		return err
 	}
 	for i := range s.Inputs {
@@ -34,7 +34,7 @@ func (n *Node) checkForm(domain string) error {
 			return absent(s, i, p)
 		}
 	}
-	return checkNames(s, "output", s.Outputs, n.proto.Output)
+	return checkCount(s, "outputs, it gives", s.Outputs, n.proto.Output)
 }
 
 func checkAttrs(s *schema.Schema, attrs *Attrs) error {
@@ -70,15 +70,11 @@ func unknownAttr(s *schema.Schema, name string) error {
 	for i, a := range s.Attrs {
 		names[i] = a.Name
 	}
-	known := "it has none"
-	if len(names) > 0 {
-		known = strings.Join(names, ", ")
-	}
 	remedy := "remove it"
 	if r := opsetsWith(s, func(v *schema.Schema) bool { _, ok := v.Attr(name); return ok }); r != "" {
 		remedy += ", or import " + r
 	}
-	return errf(Invalid, remedy, "attribute %q is not one of %s: %s", clip(name), version(s), known)
+	return errf(Invalid, remedy, "attribute %q is not one of %s: %s", clip(name), version(s), orNone(names))
 }
 
 // opsetsWith describes the nearest versions of an operator for which has is true, "" if there are none.
@@ -97,35 +93,46 @@ func opsetsWith(s *schema.Schema, has func(*schema.Schema) bool) string {
 	return before
 }
 
-// checkNames checks the number of operands or outputs. Absent ones at the end do not count.
-func checkNames(s *schema.Schema, what string, params []schema.Param, names []string) error {
+// checkCount checks the number of operands or outputs. Absent ones at the end do not count.
+func checkCount(s *schema.Schema, what string, params []schema.Param, names []string) error {
 	least, most := schema.Arity(params)
 	n := len(names)
 	for n > most && names[n-1] == "" {
 		n--
 	}
+	if n >= least && n <= most {
+		return nil
+	}
+	remedy := "add what is missing"
 	if n > most {
-		return errf(Invalid, "remove what is too many", "%d %ss, %s has at most %d%s", n, what, version(s), most, paramNames(params))
+		remedy = "remove what is too much"
 	}
-	if n < least {
-		return errf(Missing, "add what is missing", "%d %ss, %s has at least %d%s", n, what, version(s), least, paramNames(params))
+	all := make([]string, len(params))
+	for i, p := range params {
+		all[i] = p.Name
 	}
-	return nil
+	return errf(Invalid, remedy, "%d %s %s (%s: %s)", n, what, arityText(least, most), version(s), orNone(all))
 }
 
-func paramNames(params []schema.Param) string {
-	names := make([]string, len(params))
-	for i, p := range params {
-		names[i] = p.Name
+func arityText(least, most int) string {
+	switch most {
+	case least:
+		return strconv.Itoa(least)
+	case schema.Many:
+		return fmt.Sprintf("at least %d", least)
 	}
+	return fmt.Sprintf("%d to %d", least, most)
+}
+
+func orNone(names []string) string {
 	if len(names) == 0 {
-		return ""
+		return "none"
 	}
-	return ": " + strings.Join(names, ", ")
+	return strings.Join(names, ", ")
 }
 
 func absent(s *schema.Schema, i int, p *schema.Param) error {
-	return errf(Missing, remedyExport, "operand %d (%s) is absent, %s requires it", i, p.Name, version(s))
+	return errf(Missing, remedyExport, "operand %d is absent, but required (%s of %s)", i, p.Name, version(s))
 }
 
 // checkTypes compares the types of the operands with the schema, each for itself and then those that must agree.
@@ -172,8 +179,8 @@ func (n *Node) sameType(i int, p *schema.Param, t string) error {
 			continue
 		}
 		if first := typeName(v.Type); first != t {
-			return errf(Invalid, "cast one of them", "operand %d (%s) is %s, operand %d (%s) is %s: %s wants them of one type (%s)",
-				i, p.Name, t, j, q.Name, first, version(n.schema), p.Var)
+			return errf(Invalid, "cast one of them", "dtypes differ: operand %d (%s) is %s, operand %d (%s) is %s, and %s takes one type for both (%s)",
+				i, p.Name, n.in[i].Type, j, q.Name, v.Type, version(n.schema), p.Var)
 		}
 		return nil
 	}
@@ -189,7 +196,7 @@ func (n *Node) wrongType(i int, p *schema.Param, t string) error {
 	if r := opsetsWith(n.schema, allows); r != "" {
 		remedy += ", or import " + r
 	}
-	return errf(Invalid, remedy, "operand %d (%s) is %s, %s takes %s", i, p.Name, t, version(n.schema), strings.Join(p.Types, " "))
+	return errf(Invalid, remedy, "operand %d (%s) is %s, %s takes %s", i, p.Name, n.in[i].Type, version(n.schema), strings.Join(p.Types, " "))
 }
 
 // version is how messages call a version of an operator: Softmax-13.

@@ -3,8 +3,8 @@ package onnx
 import "github.com/emilyc/emily/ir"
 
 var constantRows = []row{
-	{"", "Constant", since(1, 9, 11, 12, 13, 19, 21, 23, 24, 25), 0, 0, 1, importConstant},
-	{"", "Identity", since(1, 13, 14, 16, 19, 21, 23, 24, 25), 1, 1, 1, importIdentity},
+	{"", "Constant", since(1, 9, 11, 12, 13, 19, 21, 23, 24, 25), importConstant},
+	{"", "Identity", since(1, 13, 14, 16, 19, 21, 23, 24, 25), importIdentity},
 }
 
 func importIdentity(n *Node) []*ir.Value { return one(n.in[0]) }

@@ -9,10 +9,10 @@ import (
 )
 
 var controlRows = []row{
-	{"", "If", since(1, 11, 13, 16, 19, 21, 23, 24, 25), 1, 1, many, importIf},
-	{"", "Loop", since(1, 11, 13, 16, 19, 21, 23, 24, 25), 0, many, many, importLoop},
-	{"", "Scan", since(8), 0, many, many, importScan8},
-	{"", "Scan", since(9, 11, 16, 19, 21, 23, 24, 25), 1, many, many, importScan},
+	{"", "If", since(1, 11, 13, 16, 19, 21, 23, 24, 25), importIf},
+	{"", "Loop", since(1, 11, 13, 16, 19, 21, 23, 24, 25), importLoop},
+	{"", "Scan", since(8), importScan8},
+	{"", "Scan", since(9, 11, 16, 19, 21, 23, 24, 25), importScan},
 }
 
 // build imports graph g into the scope and gives the values of its outputs.
@@ -33,7 +33,6 @@ func (s *scope) build(g *pb.GraphProto) ([]*ir.Value, error) {
 // importIf: where the condition is known only the branch taken is imported, in place. That also makes branches of
 // different ranks possible, which exporters write for shapes.
 func importIf(n *Node) []*ir.Value {
-	n.Require("then_branch", "else_branch")
 	then, els := n.Graph("then_branch"), n.Graph("else_branch")
 	if !n.ok() {
 		return nil
@@ -181,7 +180,6 @@ func (s *scope) widen(l *loop, r *ir.Region, results []*ir.Value) (changed bool,
 // importLoop: an absent condition is true at first, and then what the body yields, as in onnxruntime and in ONNX's reference
 // (its specification would ignore what the body yields). A condition that is always true is left out.
 func importLoop(n *Node) []*ir.Value {
-	n.Require("body")
 	g := n.Graph("body")
 	trip, cond := n.arg(0), n.arg(1)
 	var init []*ir.Value
@@ -263,7 +261,6 @@ func importScan(n *Node) []*ir.Value {
 
 // scanBody reads the body and the number of scanned operands among these.
 func (n *Node) scanBody(operands []*ir.Value) (g *pb.GraphProto, inputs int) {
-	n.Require("body", "num_scan_inputs")
 	g = n.Graph("body")
 	m := n.Int("num_scan_inputs", 1)
 	if n.present(operands) && (m < 1 || m > int64(len(operands))) {

@@ -7,12 +7,11 @@ import (
 )
 
 var convRows = []row{
-	{"", "Conv", since(1, 11, 22), 2, 3, 1, importConv},
-	{"", "MaxPool", since(1), 1, 1, 1, importMaxPool},
-	{"", "MaxPool", since(8, 10, 11, 12, 22), 1, 1, 2, importMaxPool},
-	{"", "AveragePool", since(1, 7, 10, 11, 19, 22), 1, 1, 1, importAveragePool},
-	{"", "GlobalAveragePool", since(1, 22), 1, 1, 1, global(ir.ReduceMean)},
-	{"", "GlobalMaxPool", since(1, 22), 1, 1, 1, global(ir.ReduceMax)},
+	{"", "Conv", since(1, 11, 22), importConv},
+	{"", "MaxPool", since(1, 8, 10, 11, 12, 22), importMaxPool},
+	{"", "AveragePool", since(1, 7, 10, 11, 19, 22), importAveragePool},
+	{"", "GlobalAveragePool", since(1, 22), global(ir.ReduceMean)},
+	{"", "GlobalMaxPool", since(1, 22), global(ir.ReduceMax)},
 }
 
 // window is a sliding window over the spatial axes of [N, C, …].
@@ -117,7 +116,6 @@ func (n *Node) convKernel(w *ir.Value) []int64 {
 
 // pool reads a pool's attributes, as far as its version has them.
 func (n *Node) pool(ceilSince, dilationSince int64) *ir.PoolAttrs {
-	n.Require("kernel_shape")
 	w := n.window(n.Ints("kernel_shape"), n.since >= dilationSince)
 	a := &ir.PoolAttrs{Kernel: w.kernel, Strides: w.strides, Pads: w.pads, Dilations: w.dilations}
 	if n.since >= ceilSince {

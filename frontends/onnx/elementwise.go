@@ -6,75 +6,75 @@ import (
 )
 
 var elementwiseRows = []row{
-	{"", "Abs", since(1, 6, 13), 1, 1, 1, unaryOp(ir.Abs)},
-	{"", "Neg", since(1, 6, 13), 1, 1, 1, unaryOp(ir.Neg)},
-	{"", "Sign", since(9, 13), 1, 1, 1, unaryOp(ir.Sign)},
-	{"", "Ceil", since(1, 6, 13), 1, 1, 1, unaryOp(ir.Ceil)},
-	{"", "Floor", since(1, 6, 13), 1, 1, 1, unaryOp(ir.Floor)},
-	{"", "Round", since(11, 22), 1, 1, 1, unaryOp(ir.Round)},
-	{"", "Sqrt", since(1, 6, 13), 1, 1, 1, unaryOp(ir.Sqrt)},
-	{"", "Reciprocal", since(1, 6, 13), 1, 1, 1, unaryOp(ir.Reciprocal)},
-	{"", "Exp", since(1, 6, 13), 1, 1, 1, unaryOp(ir.Exp)},
-	{"", "Log", since(1, 6, 13), 1, 1, 1, unaryOp(ir.Log)},
-	{"", "Sin", since(7, 22), 1, 1, 1, unaryOp(ir.Sin)},
-	{"", "Cos", since(7, 22), 1, 1, 1, unaryOp(ir.Cos)},
-	{"", "Tan", since(7, 22), 1, 1, 1, unaryOp(ir.Tan)},
-	{"", "Asin", since(7, 22), 1, 1, 1, unaryOp(ir.Asin)},
-	{"", "Acos", since(7, 22), 1, 1, 1, unaryOp(ir.Acos)},
-	{"", "Atan", since(7, 22), 1, 1, 1, unaryOp(ir.Atan)},
-	{"", "Sinh", since(9, 22), 1, 1, 1, unaryOp(ir.Sinh)},
-	{"", "Cosh", since(9, 22), 1, 1, 1, unaryOp(ir.Cosh)},
-	{"", "Tanh", since(1, 6, 13), 1, 1, 1, unaryOp(ir.Tanh)},
-	{"", "Asinh", since(9, 22), 1, 1, 1, unaryOp(ir.Asinh)},
-	{"", "Acosh", since(9, 22), 1, 1, 1, unaryOp(ir.Acosh)},
-	{"", "Atanh", since(9, 22), 1, 1, 1, unaryOp(ir.Atanh)},
-	{"", "Erf", since(9, 13), 1, 1, 1, unaryOp(ir.Erf)},
-	{"", "Not", since(1), 1, 1, 1, unaryOp(ir.Not)},
-	{"", "BitwiseNot", since(18), 1, 1, 1, unaryOp(ir.BitNot)},
-	{"", "IsNaN", since(9, 13, 20), 1, 1, 1, unaryOp(ir.IsNaN)},
-	{"", "IsInf", since(10, 20), 1, 1, 1, importIsInf},
+	{"", "Abs", since(1, 6, 13), unaryOp(ir.Abs)},
+	{"", "Neg", since(1, 6, 13), unaryOp(ir.Neg)},
+	{"", "Sign", since(9, 13), unaryOp(ir.Sign)},
+	{"", "Ceil", since(1, 6, 13), unaryOp(ir.Ceil)},
+	{"", "Floor", since(1, 6, 13), unaryOp(ir.Floor)},
+	{"", "Round", since(11, 22), unaryOp(ir.Round)},
+	{"", "Sqrt", since(1, 6, 13), unaryOp(ir.Sqrt)},
+	{"", "Reciprocal", since(1, 6, 13), unaryOp(ir.Reciprocal)},
+	{"", "Exp", since(1, 6, 13), unaryOp(ir.Exp)},
+	{"", "Log", since(1, 6, 13), unaryOp(ir.Log)},
+	{"", "Sin", since(7, 22), unaryOp(ir.Sin)},
+	{"", "Cos", since(7, 22), unaryOp(ir.Cos)},
+	{"", "Tan", since(7, 22), unaryOp(ir.Tan)},
+	{"", "Asin", since(7, 22), unaryOp(ir.Asin)},
+	{"", "Acos", since(7, 22), unaryOp(ir.Acos)},
+	{"", "Atan", since(7, 22), unaryOp(ir.Atan)},
+	{"", "Sinh", since(9, 22), unaryOp(ir.Sinh)},
+	{"", "Cosh", since(9, 22), unaryOp(ir.Cosh)},
+	{"", "Tanh", since(1, 6, 13), unaryOp(ir.Tanh)},
+	{"", "Asinh", since(9, 22), unaryOp(ir.Asinh)},
+	{"", "Acosh", since(9, 22), unaryOp(ir.Acosh)},
+	{"", "Atanh", since(9, 22), unaryOp(ir.Atanh)},
+	{"", "Erf", since(9, 13), unaryOp(ir.Erf)},
+	{"", "Not", since(1), unaryOp(ir.Not)},
+	{"", "BitwiseNot", since(18), unaryOp(ir.BitNot)},
+	{"", "IsNaN", since(9, 13, 20), unaryOp(ir.IsNaN)},
+	{"", "IsInf", since(10, 20), importIsInf},
 
-	{"", "Cast", since(1), 1, 1, 1, importCast1},
-	{"", "Cast", since(6, 9, 13, 19, 21, 23, 24, 25, 28), 1, 1, 1, importCast},
-	{"", "CastLike", since(15, 19, 21, 23, 24, 25), 2, 2, 1, importCastLike},
+	{"", "Cast", since(1), importCast1},
+	{"", "Cast", since(6, 9, 13, 19, 21, 23, 24, 25, 28), importCast},
+	{"", "CastLike", since(15, 19, 21, 23, 24, 25), importCastLike},
 
-	{"", "Add", since(1, 6), 2, 2, 1, aligned(ir.Add)},
-	{"", "Add", since(7, 13, 14), 2, 2, 1, binaryOp(ir.Add)},
-	{"", "Sub", since(1, 6), 2, 2, 1, aligned(ir.Sub)},
-	{"", "Sub", since(7, 13, 14), 2, 2, 1, binaryOp(ir.Sub)},
-	{"", "Mul", since(1, 6), 2, 2, 1, aligned(ir.Mul)},
-	{"", "Mul", since(7, 13, 14), 2, 2, 1, binaryOp(ir.Mul)},
-	{"", "Div", since(1, 6), 2, 2, 1, aligned(ir.Div)},
-	{"", "Div", since(7, 13, 14), 2, 2, 1, binaryOp(ir.Div)},
-	{"", "Pow", since(1), 2, 2, 1, aligned(ir.Pow)},
-	{"", "Pow", since(7, 12, 13, 15), 2, 2, 1, binaryOp(ir.Pow)},
-	{"", "Mod", since(10, 13, 28), 2, 2, 1, importMod},
-	{"", "And", since(1), 2, 2, 1, aligned(ir.And)},
-	{"", "And", since(7), 2, 2, 1, binaryOp(ir.And)},
-	{"", "Or", since(1), 2, 2, 1, aligned(ir.Or)},
-	{"", "Or", since(7), 2, 2, 1, binaryOp(ir.Or)},
-	{"", "Xor", since(1), 2, 2, 1, aligned(ir.Xor)},
-	{"", "Xor", since(7), 2, 2, 1, binaryOp(ir.Xor)},
-	{"", "Equal", since(1), 2, 2, 1, aligned(ir.Equal)},
-	{"", "Equal", since(7, 11, 13, 19), 2, 2, 1, binaryOp(ir.Equal)},
-	{"", "Less", since(1), 2, 2, 1, aligned(ir.Less)},
-	{"", "Less", since(7, 9, 13), 2, 2, 1, binaryOp(ir.Less)},
-	{"", "LessOrEqual", since(12, 16), 2, 2, 1, binaryOp(ir.LessEqual)},
-	{"", "Greater", since(1), 2, 2, 1, swappedAligned(ir.Less)},
-	{"", "Greater", since(7, 9, 13), 2, 2, 1, swapped(ir.Less)},
-	{"", "GreaterOrEqual", since(12, 16), 2, 2, 1, swapped(ir.LessEqual)},
-	{"", "BitwiseAnd", since(18), 2, 2, 1, binaryOp(ir.BitAnd)},
-	{"", "BitwiseOr", since(18), 2, 2, 1, binaryOp(ir.BitOr)},
-	{"", "BitwiseXor", since(18), 2, 2, 1, binaryOp(ir.BitXor)},
-	{"", "BitShift", since(11, 28), 2, 2, 1, importBitShift},
+	{"", "Add", since(1, 6), aligned(ir.Add)},
+	{"", "Add", since(7, 13, 14), binaryOp(ir.Add)},
+	{"", "Sub", since(1, 6), aligned(ir.Sub)},
+	{"", "Sub", since(7, 13, 14), binaryOp(ir.Sub)},
+	{"", "Mul", since(1, 6), aligned(ir.Mul)},
+	{"", "Mul", since(7, 13, 14), binaryOp(ir.Mul)},
+	{"", "Div", since(1, 6), aligned(ir.Div)},
+	{"", "Div", since(7, 13, 14), binaryOp(ir.Div)},
+	{"", "Pow", since(1), aligned(ir.Pow)},
+	{"", "Pow", since(7, 12, 13, 15), binaryOp(ir.Pow)},
+	{"", "Mod", since(10, 13, 28), importMod},
+	{"", "And", since(1), aligned(ir.And)},
+	{"", "And", since(7), binaryOp(ir.And)},
+	{"", "Or", since(1), aligned(ir.Or)},
+	{"", "Or", since(7), binaryOp(ir.Or)},
+	{"", "Xor", since(1), aligned(ir.Xor)},
+	{"", "Xor", since(7), binaryOp(ir.Xor)},
+	{"", "Equal", since(1), aligned(ir.Equal)},
+	{"", "Equal", since(7, 11, 13, 19), binaryOp(ir.Equal)},
+	{"", "Less", since(1), aligned(ir.Less)},
+	{"", "Less", since(7, 9, 13), binaryOp(ir.Less)},
+	{"", "LessOrEqual", since(12, 16), binaryOp(ir.LessEqual)},
+	{"", "Greater", since(1), swappedAligned(ir.Less)},
+	{"", "Greater", since(7, 9, 13), swapped(ir.Less)},
+	{"", "GreaterOrEqual", since(12, 16), swapped(ir.LessEqual)},
+	{"", "BitwiseAnd", since(18), binaryOp(ir.BitAnd)},
+	{"", "BitwiseOr", since(18), binaryOp(ir.BitOr)},
+	{"", "BitwiseXor", since(18), binaryOp(ir.BitXor)},
+	{"", "BitShift", since(11, 28), importBitShift},
 
-	{"", "Max", since(1, 6, 8, 12, 13), 1, many, 1, variadic(ir.Max)},
-	{"", "Min", since(1, 6, 8, 12, 13), 1, many, 1, variadic(ir.Min)},
-	{"", "Sum", since(1, 6, 8, 13), 1, many, 1, variadic(ir.Add)},
-	{"", "Mean", since(1, 6, 8, 13), 1, many, 1, importMean},
-	{"", "Where", since(9, 16), 3, 3, 1, importWhere},
-	{"", "Clip", since(1, 6), 1, 1, 1, importClip6},
-	{"", "Clip", since(11, 12, 13), 1, 3, 1, importClip},
+	{"", "Max", since(1, 6, 8, 12, 13), variadic(ir.Max)},
+	{"", "Min", since(1, 6, 8, 12, 13), variadic(ir.Min)},
+	{"", "Sum", since(1, 6, 8, 13), variadic(ir.Add)},
+	{"", "Mean", since(1, 6, 8, 13), importMean},
+	{"", "Where", since(9, 16), importWhere},
+	{"", "Clip", since(1, 6), importClip6},
+	{"", "Clip", since(11, 12, 13), importClip},
 }
 
 func unaryOp(k ir.Kind) func(*Node) []*ir.Value {
@@ -133,10 +133,7 @@ func variadic(k ir.Kind) func(*Node) []*ir.Value {
 // fold joins the operands from the left.
 func (n *Node) fold(k ir.Kind) *ir.Value {
 	acc := n.in[0]
-	for i, x := range n.in[1:] {
-		if x == nil {
-			return n.fail(Missing, remedyExport, "operand %d is absent, but required", i+1)
-		}
+	for _, x := range n.in[1:] {
 		acc = n.op(k, nil, acc, x)
 	}
 	return acc
@@ -178,7 +175,6 @@ func importBitShift(n *Node) []*ir.Value {
 
 // importCast1: Cast-1 names the dtype in words.
 func importCast1(n *Node) []*ir.Value {
-	n.Require("to")
 	name := n.String("to", "")
 	to, known := pb.TensorProto_DataType_value[name]
 	if !known && n.ok() {
@@ -188,7 +184,6 @@ func importCast1(n *Node) []*ir.Value {
 }
 
 func importCast(n *Node) []*ir.Value {
-	n.Require("to")
 	return one(n.castTo(n.in[0], DType(n.Int("to", 1))))
 }
 

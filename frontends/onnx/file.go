@@ -59,6 +59,14 @@ func FromBytes(name string, data []byte) (*File, error) {
 	return f, nil
 }
 
+// FromModel is a model that was never a file: m, as built in memory. name stands for the file in messages. External
+// data is an error.
+func FromModel(name string, m *pb.ModelProto) *File {
+	f := fromBytes(name, nil)
+	f.Model = m
+	return f
+}
+
 func fromBytes(name string, data []byte) *File {
 	return &File{Path: name, main: &Mapping{Path: name, Data: data}}
 }

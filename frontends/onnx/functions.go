@@ -11,7 +11,7 @@ import (
 // imported again for loops whose sizes change; a large model may have spareFactor times its own.
 const (
 	maxNodes    = 5_000_000
-	spareNodes  = 20_000
+	spareNodes  = 8_000
 	spareFactor = 4
 )
 
@@ -179,7 +179,6 @@ func (s *scope) inline(n *Node, f *function) error {
 		return errf(Invalid, remedyExport, "%d operands and %d outputs, the function takes %d and gives %d",
 			len(n.proto.Input), len(n.proto.Output), len(p.Input), len(p.Output))
 	}
-	n.names = n.proto.Input
 	if err := n.operands(); err != nil {
 		return err
 	}

@@ -211,17 +211,11 @@ func (s *scope) emit(p *pb.NodeProto, domain string) error {
 	if err := n.checkForm(domain); err != nil {
 		return err
 	}
-	if err := n.arity(row); err != nil {
-		return err
-	}
 	s.b.Loc = s.loc(p, row, version)
 	if err := n.operands(); err != nil {
 		return err
 	}
 	if err := n.checkTypes(); err != nil {
-		return err
-	}
-	if err := n.required(row.min); err != nil {
 		return err
 	}
 	return n.run(row)

@@ -244,6 +244,19 @@ func (im *importer) bound(d ir.Dim) ir.Dim {
 	})
 }
 
+// declares reports whether the inputs' types have all symbols of d: it can be bound then.
+func (im *importer) declares(d ir.Dim) bool {
+	symbols := map[ir.Dim]bool{}
+	for _, p := range im.fn.Inputs() {
+		for _, axis := range p.Type.Shape {
+			axis.Symbols(func(s ir.Dim) { symbols[s] = true })
+		}
+	}
+	all := true
+	d.Symbols(func(s ir.Dim) { all = all && symbols[s] })
+	return all
+}
+
 // outputs checks the declared types of the results and ends the function.
 func (im *importer) outputs(s *scope, g *pb.GraphProto) error {
 	if len(g.Output) == 0 {

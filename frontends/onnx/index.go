@@ -3,13 +3,13 @@ package onnx
 import "github.com/emilyc/emily/ir"
 
 var indexRows = []row{
-	{"", "Gather", since(1, 11, 13), 2, 2, 1, importGather},
-	{"", "GatherElements", since(11, 13), 2, 2, 1, importGatherElements},
-	{"", "GatherND", since(11, 12, 13), 2, 2, 1, importGatherND},
-	{"", "Scatter", since(9, 11), 3, 3, 1, importScatterElements},
-	{"", "ScatterElements", since(11, 13, 16, 18), 3, 3, 1, importScatterElements},
-	{"", "ScatterND", since(11, 13, 16, 18), 3, 3, 1, importScatterND},
-	{"", "OneHot", since(9, 11, 28), 3, 3, 1, importOneHot},
+	{"", "Gather", since(1, 11, 13), importGather},
+	{"", "GatherElements", since(11, 13), importGatherElements},
+	{"", "GatherND", since(11, 12, 13), importGatherND},
+	{"", "Scatter", since(9, 11), importScatterElements},
+	{"", "ScatterElements", since(11, 13, 16, 18), importScatterElements},
+	{"", "ScatterND", since(11, 13, 16, 18), importScatterND},
+	{"", "OneHot", since(9, 11, 28), importOneHot},
 }
 
 func importGather(n *Node) []*ir.Value {

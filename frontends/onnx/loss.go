@@ -3,8 +3,8 @@ package onnx
 import "github.com/emilyc/emily/ir"
 
 var lossRows = []row{
-	{"", "NegativeLogLikelihoodLoss", since(12, 13, 22), 2, 3, 1, importNLLLoss},
-	{"", "SoftmaxCrossEntropyLoss", since(12, 13), 2, 3, 2, importSoftmaxCrossEntropyLoss},
+	{"", "NegativeLogLikelihoodLoss", since(12, 13, 22), importNLLLoss},
+	{"", "SoftmaxCrossEntropyLoss", since(12, 13), importSoftmaxCrossEntropyLoss},
 }
 
 func importNLLLoss(n *Node) []*ir.Value { return one(n.nllLoss(n.in[0])) }

@@ -3,10 +3,9 @@ package onnx
 import "github.com/emilyc/emily/ir"
 
 var matmulRows = []row{
-	{"", "MatMul", since(1, 9, 13), 2, 2, 1, binaryOp(ir.MatMul)},
-	{"", "Gemm", since(1, 6), 3, 3, 1, importGemm6},
-	{"", "Gemm", since(7, 9), 3, 3, 1, importGemm},
-	{"", "Gemm", since(11, 13), 2, 3, 1, importGemm},
+	{"", "MatMul", since(1, 9, 13), binaryOp(ir.MatMul)},
+	{"", "Gemm", since(1, 6), importGemm6},
+	{"", "Gemm", since(7, 9, 11, 13), importGemm},
 }
 
 // importGemm6: up to opset 6, C has the result's shape unless attribute broadcast is set.

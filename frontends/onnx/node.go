@@ -16,43 +16,16 @@ type Node struct {
 	Opset  int64          // that the model imports for the node's domain
 	since  int64          // version of the operator
 	schema *schema.Schema // of that version; nil for operators that have none
-	names  []string       // of the operands
 	in     []*ir.Value
 	proto  *pb.NodeProto
 	s      *scope
 	b      *ir.Builder
 }
 
-// arity checks the number of operands and outputs. Absent operands at the end do not count.
-func (n *Node) arity(r *row) error {
-	in, out := n.proto.Input, n.proto.Output
-	for len(in) > r.min && in[len(in)-1] == "" {
-		in = in[:len(in)-1]
-	}
-	n.names = in
-	if len(in) < r.min || len(in) > r.max {
-		return errf(Invalid, remedyExport, "%d operands, it takes %s", len(in), countText(r.min, r.max))
-	}
-	if len(out) == 0 || len(out) > r.outs {
-		return errf(Invalid, remedyExport, "%d outputs, it gives %s", len(out), countText(1, r.outs))
-	}
-	return nil
-}
-
-func countText(lo, hi int) string {
-	switch {
-	case lo == hi:
-		return fmt.Sprint(lo)
-	case hi == many:
-		return fmt.Sprintf("at least %d", lo)
-	}
-	return fmt.Sprintf("%d to %d", lo, hi)
-}
-
 // operands finds the values of the inputs; nil is an absent one.
 func (n *Node) operands() error {
-	n.in = make([]*ir.Value, len(n.names))
-	for i, name := range n.names {
+	n.in = make([]*ir.Value, len(n.proto.Input))
+	for i, name := range n.proto.Input {
 		if name == "" {
 			continue
 		}
@@ -64,16 +37,6 @@ func (n *Node) operands() error {
 			return n.s.undefined(name)
 		}
 		n.in[i] = v
-	}
-	return nil
-}
-
-// required checks that the operands that every use has are there.
-func (n *Node) required(min int) error {
-	for i := range min {
-		if n.in[i] == nil {
-			return errf(Missing, remedyExport, "operand %d is absent, but required", i)
-		}
 	}
 	return nil
 }
@@ -91,7 +54,7 @@ func (n *Node) run(r *row) error {
 		return n.explain(err)
 	}
 	if extra := n.Unused(); extra != nil {
-		return errf(Invalid, "remove it, or import the opset that has it", "unknown attribute %q", clip(extra[0]))
+		return errf(Unsupported, "export without it", "attribute %q is not done", clip(extra[0]))
 	}
 	for i, name := range n.proto.Output {
 		if i >= len(results) {
@@ -277,11 +240,40 @@ func (n *Node) ints(v *ir.Value, what string) []int64 {
 	if list, ok := v.KnownInts(); ok {
 		return list
 	}
-	if t := n.constOf(v); t != nil && (t.DType.IsInt() || t.DType == ir.Bool) && t.Len() <= maxInts {
-		return t.Ints()
+	if t := n.constOf(v); t != nil && t.Len() <= maxInts {
+		if list, ok := wholeNumbers(t); ok {
+			return list
+		}
+		n.fail(Invalid, "give whole numbers", "%s must be whole numbers", what)
 	}
 	n.b.Fail(n.needs(v, what+" must be known when the model is compiled"))
 	return nil
+}
+
+// wholeNumbers are the elements of t as integers; the first operators had counts and axes as floats.
+func wholeNumbers(t *ir.Tensor) ([]int64, bool) {
+	var list []float64
+	switch {
+	case t.DType.IsInt() || t.DType == ir.Bool:
+		return t.Ints(), true
+	case t.DType == ir.F64:
+		list = ir.View[float64](t)
+	case t.DType == ir.F32:
+		for _, x := range ir.View[float32](t) {
+			list = append(list, float64(x))
+		}
+	case t.DType == ir.F16 || t.DType == ir.BF16:
+		for _, x := range ir.View[uint16](t) {
+			list = append(list, ir.DecodeFloat(t.DType, x))
+		}
+	}
+	out := make([]int64, len(list))
+	for i, x := range list {
+		if out[i] = int64(x); float64(out[i]) != x {
+			return nil, false
+		}
+	}
+	return out, len(out) == t.Len()
 }
 
 // constOf is the value of v where it is a constant or Options.Eval can compute it; nil where it is not known.

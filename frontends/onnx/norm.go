@@ -3,21 +3,21 @@ package onnx
 import "github.com/emilyc/emily/ir"
 
 var normRows = []row{
-	{"", "Softmax", since(1, 11), 1, 1, 1, normalized(softmax2D(ir.Softmax))},
-	{"", "Softmax", since(13), 1, 1, 1, normalized(softmax(ir.Softmax))},
-	{"", "LogSoftmax", since(1, 11), 1, 1, 1, normalized(softmax2D(ir.LogSoftmax))},
-	{"", "LogSoftmax", since(13), 1, 1, 1, normalized(softmax(ir.LogSoftmax))},
-	{"", "Hardmax", since(1, 11), 1, 1, 1, normalized(in2D(hardmax))},
-	{"", "Hardmax", since(13), 1, 1, 1, normalized(hardmax)},
-	{"", "LayerNormalization", since(17), 2, 3, 3, importLayerNorm},
-	{"", "RMSNormalization", since(23), 2, 2, 1, importRMSNorm},
-	{"", "BatchNormalization", since(1, 6), 5, 5, 5, importBatchNorm6},
-	{"", "BatchNormalization", since(7, 9), 5, 5, 5, importBatchNorm9},
-	{"", "BatchNormalization", since(14, 15), 5, 5, 3, importBatchNorm},
-	{"", "InstanceNormalization", since(1, 6, 22), 3, 3, 1, importInstanceNorm},
-	{"", "GroupNormalization", since(18), 3, 3, 1, importGroupNorm18},
-	{"", "GroupNormalization", since(21), 3, 3, 1, importGroupNorm},
-	{"", "MeanVarianceNormalization", since(9, 13), 1, 1, 1, importMeanVarianceNorm},
+	{"", "Softmax", since(1, 11), normalized(softmax2D(ir.Softmax))},
+	{"", "Softmax", since(13), normalized(softmax(ir.Softmax))},
+	{"", "LogSoftmax", since(1, 11), normalized(softmax2D(ir.LogSoftmax))},
+	{"", "LogSoftmax", since(13), normalized(softmax(ir.LogSoftmax))},
+	{"", "Hardmax", since(1, 11), normalized(in2D(hardmax))},
+	{"", "Hardmax", since(13), normalized(hardmax)},
+	{"", "LayerNormalization", since(17), importLayerNorm},
+	{"", "RMSNormalization", since(23), importRMSNorm},
+	{"", "BatchNormalization", since(1, 6), importBatchNorm6},
+	{"", "BatchNormalization", since(7, 9), importBatchNorm9},
+	{"", "BatchNormalization", since(14, 15), importBatchNorm},
+	{"", "InstanceNormalization", since(1, 6, 22), importInstanceNorm},
+	{"", "GroupNormalization", since(18), importGroupNorm18},
+	{"", "GroupNormalization", since(21), importGroupNorm},
+	{"", "MeanVarianceNormalization", since(9, 13), importMeanVarianceNorm},
 }
 
 // along works on one axis of x.
@@ -186,7 +186,6 @@ func importInstanceNorm(n *Node) []*ir.Value {
 // grouped normalises [N, C, …] as [N, groups, …].
 func (n *Node) grouped() *ir.Value {
 	x := n.in[0]
-	n.Require("num_groups")
 	groups := n.Int("num_groups", 1)
 	a := &ir.NormAttrs{Axis: 2, Epsilon: n.epsilon()}
 	if !n.ok() {

@@ -1,32 +1,28 @@
 package onnx
 
 import (
-	"math"
 	"slices"
 	"sync"
 
+	"github.com/emilyc/emily/frontends/onnx/schema"
 	"github.com/emilyc/emily/ir"
 )
 
-// row says how an operator is imported, at the since_versions that mean the same to us.
+// row says how an operator is imported, at the since_versions that mean the same to us. By the time that emit is called,
+// the node is known to follow the operator's schema.
 type row struct {
 	domain   string
 	op       string
 	versions []int64
-	min, max int // operands; absent ones at the end are not counted
-	outs     int // outputs, at most
 	emit     func(*Node) []*ir.Value
 }
-
-// many is the number of operands or outputs of variadic operators.
-const many = math.MaxInt
 
 // since lists since_versions.
 func since(versions ...int64) []int64 { return versions }
 
 // tables are the rows of all families.
 var tables = [][]row{
-	constantRows, elementwiseRows, activationRows, reduceRows, shapeRows, indexRows, matmulRows, convRows, normRows, lossRows, controlRows,
+	constantRows, elementwiseRows, activationRows, reduceRows, shapeRows, indexRows, matmulRows, convRows, normRows, lossRows, attentionRows, controlRows,
 }
 
 // OpVersion names a row: an operator and the version since which it means what it does.
@@ -86,17 +82,32 @@ var index = sync.OnceValue(func() *rowIndex {
 func (x *rowIndex) find(domain, op string, version int64) (versioned, error) {
 	list := x.ops[opKey{domain, op}]
 	switch {
-	case !x.domains[domain]:
-		return versioned{}, errf(Unsupported, "give the operator as a function in the model, or export without it",
-			"no operators of domain %q are known", domainName(domain))
 	case len(list) == 0:
-		return versioned{}, errf(Unsupported, "export without it, or give it as a function in the model", "the operator is not known or not done")
+		return versioned{}, x.unknown(domain, op, version)
 	case list[0].since > version:
-		return versioned{}, errf(Invalid, "import a newer opset", "there is no such operator in opset %d; it came with %d", version, list[0].since)
+		return versioned{}, tooNew(list[0].since, version)
 	}
 	for i := len(list) - 1; ; i-- {
 		if list[i].since <= version {
 			return list[i], nil
 		}
 	}
+}
+
+// unknown says why there is no row.
+func (x *rowIndex) unknown(domain, op string, version int64) error {
+	const remedy = "export without it, or give it as a function in the model"
+	switch all := schema.Versions(domain, op); {
+	case len(all) > 0 && all[0].Since > version:
+		return tooNew(all[0].Since, version)
+	case len(all) > 0:
+		return errf(Unsupported, remedy, "Emily does not do this operator yet")
+	case x.domains[domain]:
+		return errf(Unsupported, remedy, "the operator is not known")
+	}
+	return errf(Unsupported, remedy, "no operators of domain %q are known", domainName(domain))
+}
+
+func tooNew(since, version int64) error {
+	return errf(Invalid, "import a newer opset", "there is no such operator in opset %d; it came with %d", version, since)
 }

@@ -1,41 +1,37 @@
 package onnx
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/emilyc/emily/ir"
 )
 
 var shapeRows = []row{
-	{"", "Shape", since(1, 13), 1, 1, 1, unaryOp(ir.ShapeOf)},
-	{"", "Shape", since(15, 19, 21, 23, 24, 25), 1, 1, 1, importShape},
-	{"", "Size", since(1, 13, 19, 21, 23, 24, 25), 1, 1, 1, importSize},
-	{"", "ConstantOfShape", since(9, 20, 21, 23, 24, 25), 1, 1, 1, importConstantOfShape},
-	{"", "Reshape", since(1), 1, 1, 1, importReshape1},
-	{"", "Reshape", since(5, 13, 14, 19, 21, 23, 24, 25), 2, 2, 1, importReshape},
-	{"", "Flatten", since(1, 9, 11, 13, 21, 23, 24, 25), 1, 1, 1, importFlatten},
-	{"", "Transpose", since(1, 13, 21, 23, 24, 25), 1, 1, 1, importTranspose},
-	{"", "Expand", since(8, 13), 2, 2, 1, importExpand},
-	{"", "Unsqueeze", since(1, 11), 1, 1, 1, importUnsqueeze},
-	{"", "Unsqueeze", since(13, 21, 23, 24, 25), 2, 2, 1, importUnsqueeze},
-	{"", "Squeeze", since(1, 11), 1, 1, 1, importSqueeze},
-	{"", "Squeeze", since(13, 21, 23, 24, 25), 1, 2, 1, importSqueeze},
-	{"", "Concat", since(1, 4, 11, 13), 1, many, 1, importConcat},
-	{"", "Slice", since(1), 1, 1, 1, importSlice1},
-	{"", "Slice", since(10, 11, 13), 3, 5, 1, importSlice},
-	{"", "Split", since(1), 1, 2, many, importSplit},
-	{"", "Split", since(2, 11), 1, 1, many, importSplit},
-	{"", "Split", since(13, 18), 1, 2, many, importSplit},
-	{"", "Pad", since(1, 2), 1, 1, 1, importPad2},
-	{"", "Pad", since(11, 13), 2, 3, 1, importPad},
-	{"", "Pad", since(18, 19, 21, 23, 24, 25), 2, 4, 1, importPad},
-	{"", "Tile", since(1), 3, 3, 1, importTile1},
-	{"", "Tile", since(6, 13), 2, 2, 1, importTile},
-	{"", "Range", since(11, 27), 3, 3, 1, importRange},
-	{"", "Trilu", since(14), 1, 2, 1, importTrilu},
-	{"", "EyeLike", since(9, 22), 1, 1, 1, importEyeLike},
-	{"", "DepthToSpace", since(1, 11, 13, 28), 1, 1, 1, importDepthToSpace},
-	{"", "SpaceToDepth", since(1, 13, 28), 1, 1, 1, importSpaceToDepth},
+	{"", "Shape", since(1, 13), unaryOp(ir.ShapeOf)},
+	{"", "Shape", since(15, 19, 21, 23, 24, 25), importShape},
+	{"", "Size", since(1, 13, 19, 21, 23, 24, 25), importSize},
+	{"", "ConstantOfShape", since(9, 20, 21, 23, 24, 25), importConstantOfShape},
+	{"", "Reshape", since(1), importReshape1},
+	{"", "Reshape", since(5, 13, 14, 19, 21, 23, 24, 25), importReshape},
+	{"", "Flatten", since(1, 9, 11, 13, 21, 23, 24, 25), importFlatten},
+	{"", "Transpose", since(1, 13, 21, 23, 24, 25), importTranspose},
+	{"", "Expand", since(8, 13), importExpand},
+	{"", "Unsqueeze", since(1, 11, 13, 21, 23, 24, 25), importUnsqueeze},
+	{"", "Squeeze", since(1, 11, 13, 21, 23, 24, 25), importSqueeze},
+	{"", "Concat", since(1, 4, 11, 13), importConcat},
+	{"", "Slice", since(1), importSlice1},
+	{"", "Slice", since(10, 11, 13), importSlice},
+	{"", "Split", since(1, 2, 11, 13, 18), importSplit},
+	{"", "Pad", since(1, 2), importPad2},
+	{"", "Pad", since(11, 13, 18, 19, 21, 23, 24, 25), importPad},
+	{"", "Tile", since(1), importTile1},
+	{"", "Tile", since(6, 13), importTile},
+	{"", "Range", since(11, 27), importRange},
+	{"", "Trilu", since(14), importTrilu},
+	{"", "EyeLike", since(9, 22), importEyeLike},
+	{"", "DepthToSpace", since(1, 11, 13, 28), importDepthToSpace},
+	{"", "SpaceToDepth", since(1, 13, 28), importSpaceToDepth},
 }
 
 // importShape: since opset 15 of the axes from start to end, clamped.
@@ -152,32 +148,34 @@ func importSqueeze(n *Node) []*ir.Value {
 	if !n.ok() {
 		return nil
 	}
-	if given {
-		axes := n.axes(list, x.Rank())
-		return one(n.squeeze(x, axes...))
+	if !given {
+		list = n.unitAxes(x)
 	}
+	axes := n.axes(list, x.Rank())
+	return one(n.squeeze(x, axes...))
+}
+
+// unitAxes are the axes of size 1; all sizes have to be known.
+func (n *Node) unitAxes(x *ir.Value) []int64 {
 	var axes []int64
 	for i, d := range x.Shape() {
-		if !d.IsConst() {
-			return one(n.fail(Unsupported, "give axes, or bind the size "+d.String(), "squeeze without axes of %s: whether %s is 1 is not known", x.Type, d))
-		}
-		if d.Is(1) {
+		switch {
+		case d.Is(1):
 			axes = append(axes, int64(i))
+		case d.IsConst():
+		case n.s.im.declares(d):
+			n.fail(Unsupported, "give axes, or bind the size "+d.String(), "squeeze without axes of %s: whether %s is 1 is not known", x.Type, d)
+			return nil
+		default:
+			n.b.Fail(n.needs(x, fmt.Sprintf("squeeze without axes of %s: the size %s must be known when the model is compiled", x.Type, d)))
+			return nil
 		}
 	}
-	return one(n.squeeze(x, axes...))
+	return axes
 }
 
 // importConcat: Concat-1 has a default axis.
 func importConcat(n *Node) []*ir.Value {
-	for i, x := range n.in {
-		if x == nil {
-			return one(n.fail(Missing, remedyExport, "operand %d is absent, but required", i))
-		}
-	}
-	if n.since >= 4 {
-		n.Require("axis")
-	}
 	return one(n.op(ir.Concat, &ir.AxisAttrs{Axis: n.axis("axis", 1, n.in[0].Rank())}, n.in...))
 }
 
@@ -186,7 +184,6 @@ func (n *Node) slice(x, starts, ends *ir.Value, axes, steps []int64) *ir.Value {
 }
 
 func importSlice1(n *Node) []*ir.Value {
-	n.Require("starts", "ends")
 	starts, ends := n.Ints("starts"), n.Ints("ends")
 	axes := n.sliceAxes(n.Ints("axes"), n.Has("axes"), len(starts))
 	return one(n.slice(n.in[0], n.b.Ints(starts...), n.b.Ints(ends...), axes, repeated(1, len(axes))))
@@ -285,7 +282,6 @@ func importPad2(n *Node) []*ir.Value {
 	if n.since == 1 {
 		name = "paddings"
 	}
-	n.Require(name)
 	x := n.in[0]
 	return one(n.pad(x, n.b.Ints(n.Ints(name)...), n.number(x.DType(), float64(n.Float("value", 0))), allAxes(x)))
 }
@@ -421,7 +417,6 @@ func importSpaceToDepth(n *Node) []*ir.Value {
 
 // blocks reads what DepthToSpace and SpaceToDepth share; mode is known since the given version.
 func (n *Node) blocks(modeSince int64) (x *ir.Value, size int64, crd bool) {
-	n.Require("blocksize")
 	x, size = n.in[0], n.Int("blocksize", 1)
 	if n.since >= modeSince {
 		mode := n.String("mode", "DCR")

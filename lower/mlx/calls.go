@@ -113,7 +113,8 @@ const (
 	NaNToNum
 	AsType
 	View // reinterprets bytes; the last axis changes where the widths differ
-	// reductions; axes are listed, and an empty list reduces nothing
+	// reductions; axes are listed, and an empty list reduces nothing; of no elements, max is the least value, min the
+	// greatest, and logsumexp -inf
 	Sum
 	Mean
 	Max
@@ -275,13 +276,18 @@ func reduce(name string) CallInfo {
 	return fn(name, 1, "mx."+name+"({0}, axis={axes}, keepdims={keepdims})", ints("axes"), boolean("keepdims"))
 }
 
+// reduceOr is a reduction that in MLX throws where there are no elements.
+func reduceOr(name string) CallInfo {
+	return fn(name, 1, "_reduce_or(\""+name+"\", {0}, {axes}, {keepdims})", ints("axes"), boolean("keepdims"))
+}
+
 func moment(name string) CallInfo {
 	return fn(name, 1, "mx."+name+"({0}, axis={axes}, keepdims={keepdims}, ddof={ddof})",
 		ints("axes"), boolean("keepdims"), integer("ddof"))
 }
 
 func argReduce(name string) CallInfo {
-	return fn(name, 1, "mx."+name+"({0}, axis={axis}, keepdims={keepdims})", integer("axis"), boolean("keepdims"))
+	return fn(name, 1, "_winner(mx."+name+", {0}, {axis}, {keepdims})", integer("axis"), boolean("keepdims"))
 }
 
 func cumulate(name string) CallInfo {
@@ -339,8 +345,8 @@ var Calls = [NumCalls]CallInfo{
 	AsType:   fn("astype", 1, "{0}.astype({dtype})", dtype("dtype")),
 	View:     fn("view", 1, "{0}.view({dtype})", dtype("dtype")),
 
-	Sum: reduce("sum"), Mean: reduce("mean"), Max: reduce("max"), Min: reduce("min"), Prod: reduce("prod"),
-	All: reduce("all"), Any: reduce("any"), LogSumExp: reduce("logsumexp"), Median: reduce("median"), Var: moment("var"),
+	Sum: reduce("sum"), Mean: reduce("mean"), Max: reduceOr("max"), Min: reduceOr("min"), Prod: reduce("prod"),
+	All: reduce("all"), Any: reduce("any"), LogSumExp: reduceOr("logsumexp"), Median: reduce("median"), Var: moment("var"),
 	Std: moment("std"), ArgMax: argReduce("argmax"), ArgMin: argReduce("argmin"),
 	CumSum: cumulate("cumsum"), CumProd: cumulate("cumprod"), CumMax: cumulate("cummax"), CumMin: cumulate("cummin"),
 	LogCumSumExp: cumulate("logcumsumexp"),

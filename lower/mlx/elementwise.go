@@ -334,57 +334,5 @@ func lowerWhere(l *lowering, op *ir.Op) {
 	l.set(op, l.b.Call(Where, l.arg(op, 0), l.arg(op, 1), l.arg(op, 2)))
 }
 
-// limitCast: what MLX stores as bits can be read, but not made.
-func limitCast(op *ir.Op, _ Options) string {
-	to := op.Attrs.(*ir.CastAttrs).To
-	if s, err := Storage(to); err == nil && s != to && to.IsFloat() && op.Args[0].DType() != to {
-		return "MLX does not round to " + to.String()
-	}
-	return ""
-}
-
-func lowerCast(l *lowering, op *ir.Op) {
-	l.set(op, l.castValue(l.arg(op, 0), op.Args[0].DType(), op.Attrs.(*ir.CastAttrs).To))
-}
-
-// castValue is ONNX's Cast by MLX's astype, a C cast: integers wrap, floats truncate.
-func (l *lowering) castValue(r Reg, from, to ir.DType) Reg {
-	if s, _ := Storage(from); s != from && from != to {
-		r, from = l.decode(r, from)
-	}
-	switch {
-	case from == to:
-		return r
-	case to == ir.U32 && from.IsFloat(): // through i64, as x86-64 does it, and so wherever a float is too large
-		return l.b.Call(AsType, l.b.Call(AsType, r, ir.I64), to)
-	case to.IsInt() && to.Bits() < 8:
-		return l.wrap(l.cast(l.cast(r, from, ir.I32), ir.I32, to), to)
-	}
-	return l.b.Call(AsType, r, to)
-}
-
-// decode gives the values of a dtype that MLX stores as bits: small floats by a table of all of them.
-func (l *lowering) decode(r Reg, d ir.DType) (Reg, ir.DType) {
-	if d.IsInt() {
-		s, _ := Storage(d)
-		return r, s
-	}
-	values := make([]float32, 1<<d.Bits())
-	for i := range values {
-		values[i] = float32(ir.DecodeFloat(d, uint16(i)))
-	}
-	return l.b.Call(Take, l.b.Tensor(ir.TensorFrom(values)), r, 0), ir.F32
-}
-
-// wrap keeps the low bits of integers of less than a byte, and their sign.
-func (l *lowering) wrap(r Reg, d ir.DType) Reg {
-	s, _ := Storage(d)
-	if d.Category() == ir.Unsigned {
-		return l.b.Call(BitwiseAnd, r, l.b.Int(s, 1<<d.Bits()-1))
-	}
-	n := l.b.Int(s, int64(8-d.Bits()))
-	return l.b.Call(RightShift, l.b.Call(LeftShift, r, n), n)
-}
-
 // assert makes the run fail where r is not true everywhere.
 func (l *lowering) assert(r Reg, what string) { l.b.Call(Assert, r, what) }

@@ -285,15 +285,26 @@ func (l *lowering) materialise(v *ir.Value) Reg {
 		l.b.Errorf("%s is used before it is defined", v.Type)
 		return Absent
 	}
-	if ints, ok := v.KnownInts(); ok {
-		return l.intTensor(v.Type, ints)
+	return l.sizes(v.Type, dims)
+}
+
+// sizes is a tensor of type t whose elements are dims.
+func (l *lowering) sizes(t ir.Type, dims []ir.Dim) Reg {
+	ints := make([]int64, len(dims))
+	known := true
+	for i, d := range dims {
+		n, ok := d.Value()
+		ints[i], known = n, known && ok
 	}
-	if v.Rank() == 0 {
-		return l.b.Call(DimScalar, dims[0], v.DType())
+	switch {
+	case known:
+		return l.intTensor(t, ints)
+	case t.Rank() == 0:
+		return l.b.Call(DimScalar, dims[0], t.DType)
 	}
-	r := l.b.Call(Dims, dims, v.DType())
-	if v.Rank() > 1 {
-		r = l.b.Call(Reshape, r, v.Shape())
+	r := l.b.Call(Dims, dims, t.DType)
+	if t.Rank() > 1 {
+		r = l.b.Call(Reshape, r, t.Shape)
 	}
 	return r
 }

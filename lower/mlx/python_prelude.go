@@ -74,6 +74,26 @@ def _arange(start, stop, step, dtype):
     if start != 0:
         a = a + mx.array(start, mx.int64)
     return a.astype(dtype)`,
+	"_reduced": `
+def _reduced(x, axes, keepdims):
+    return [1 if i in axes else n for i, n in enumerate(x.shape) if keepdims or i not in axes]`,
+	"_limit": `
+def _limit(dtype, greatest):
+    if dtype == mx.bool_:
+        return greatest
+    if mx.issubdtype(dtype, mx.integer):
+        return mx.array(getattr(mx.iinfo(dtype), "max" if greatest else "min"), dtype)
+    return float("inf") if greatest else -float("inf")`,
+	"_reduce_or": `
+def _reduce_or(how, x, axes, keepdims):
+    if x.size:
+        return getattr(mx, how)(x, axis=axes, keepdims=keepdims)
+    return mx.full(_reduced(x, axes, keepdims), _limit(x.dtype, how == "min"), x.dtype)`,
+	"_winner": `
+def _winner(f, x, axis, keepdims):
+    if x.size or x.shape[axis] == 0:
+        return f(x, axis=axis, keepdims=keepdims)
+    return mx.zeros(_reduced(x, [axis], keepdims), mx.uint32)`,
 	"_slices": `
 def _slices(start, stop, strides):
     return tuple(slice(*s) for s in zip(start, stop, strides))`,

@@ -94,15 +94,11 @@ func lowerMean(l *lowering, op *ir.Op, x Reg, axes []int64) Reg {
 	return l.cast(l.truncDiv(sum, count, ir.I64), ir.I64, d)
 }
 
-// lowerMax: max and min. mx.max of nothing throws, ONNX gives the least value.
+// lowerMax: mx.max and mx.min.
 func lowerMax(l *lowering, op *ir.Op, x Reg, axes []int64) Reg {
 	call := Max
 	if op.Kind == ir.ReduceMin {
 		call = Min
-	}
-	d := op.Result().DType()
-	if l.terms(op).Is(0) {
-		return l.b.Call(Full, l.extreme(d, op.Kind == ir.ReduceMin), l.shape(op.Result()), d)
 	}
 	return l.b.Call(call, x, axes, op.Attrs.(*ir.ReduceAttrs).KeepDims)
 }

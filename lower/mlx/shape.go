@@ -8,10 +8,14 @@ import (
 	"github.com/emilyc/emily/ir"
 )
 
-// lowerShapeOf and lowerDims are of known elements: materialise makes them.
-func lowerShapeOf(l *lowering, op *ir.Op) { l.set(op, l.materialise(op.Result())) }
+// lowerShapeOf and lowerDims are for what is too long, or too empty, to be followed element by element.
+func lowerShapeOf(l *lowering, op *ir.Op) {
+	l.set(op, l.sizes(op.Result().Type, op.Args[0].Shape()))
+}
 
-func lowerDims(l *lowering, op *ir.Op) { l.set(op, l.materialise(op.Result())) }
+func lowerDims(l *lowering, op *ir.Op) {
+	l.set(op, l.sizes(op.Result().Type, op.Attrs.(*ir.DimsAttrs).Values))
+}
 
 // fixed reports whether the sizes of v are bound before the op that makes it has run.
 func (l *lowering) fixed(v *ir.Value) bool { return !slices.ContainsFunc(v.Type.Shape, l.isNew) }

@@ -16,4 +16,4 @@
 // "attr NAME TYPE", then "required" or "= DEFAULT". Types are spelled as the IR's: f32, seq(f32), map(i64,f32).
 package schema
 
-//go:generate sh -c "python3 gen.py > schemas.txt"
+//go:generate python3 gen.py

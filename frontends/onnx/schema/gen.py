@@ -1,12 +1,12 @@
 """Writes schemas.txt: the operator schemas of the onnx package, and onnxruntime's of com.microsoft.
 
-    pip install onnx onnxruntime && python3 gen.py > schemas.txt
+    pip install onnx onnxruntime && python3 gen.py
 
 doc.go describes the form.
 """
 
 import re
-import sys
+from pathlib import Path
 
 import numpy
 import onnx
@@ -97,12 +97,13 @@ def main():
     ops = {}
     for s in defs.get_all_schemas_with_history() + list(filter(contrib, ort.get_all_operator_schema())):
         ops.setdefault((s.domain, s.name), []).append(s)
-    print(f"# Made by gen.py from onnx {onnx.__version__} and onnxruntime {onnxruntime.__version__}. Do not edit.")
-    for (domain, name), list_ in sorted(ops.items()):
-        print(f"\nop {domain or 'ai.onnx'} {name}")
-        for s in sorted(list_, key=lambda s: s.since_version):
-            print("\n".join(version(s)))
+    lines = [f"# Made by gen.py from onnx {onnx.__version__} and onnxruntime {onnxruntime.__version__}. Do not edit."]
+    for (domain, name), versions in sorted(ops.items()):
+        lines += ["", f"op {domain or 'ai.onnx'} {name}"]
+        for s in sorted(versions, key=lambda s: s.since_version):
+            lines += version(s)
+    Path(__file__).with_name("schemas.txt").write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

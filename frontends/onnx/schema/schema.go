@@ -80,7 +80,8 @@ func Versions(domain, op string) []*Schema {
 	if e == nil {
 		return nil
 	}
-	e.once.Do(func() { e.versions = parse(domain, op, e.text) })
+	// Copies: the names may be views of a mapped model, which the table outlives.
+	e.once.Do(func() { e.versions = parse(strings.Clone(domain), strings.Clone(op), e.text) })
 	return e.versions
 }
 

@@ -92,6 +92,22 @@ func elementwiseCases() []diffCase {
 			add(op(ir.Cast, &ir.CastAttrs{To: to}, t))
 		}
 	}
+	// every f16 and some of every binade of f32, to every small float
+	halves := ir.NewTensor(ir.F16, 1<<16)
+	for i := range ir.View[uint16](halves) {
+		ir.View[uint16](halves)[i] = uint16(i)
+	}
+	singles := ir.NewTensor(ir.F32, 1<<14)
+	for i := range ir.View[uint32](singles) {
+		ir.View[uint32](singles)[i] = uint32(i)<<18 | uint32(i%3)
+	}
+	for _, to := range []ir.DType{ir.F8E4M3FN, ir.F8E5M2, ir.F8E4M3FNUZ, ir.F8E5M2FNUZ, ir.F4E2M1} {
+		for _, saturate := range []bool{false, true} {
+			for _, x := range []*ir.Tensor{halves, singles, edges(ir.BF16), edges(ir.I8), edges(ir.F64), edges(ir.Bool)} {
+				add(op(ir.Cast, &ir.CastAttrs{To: to, Saturate: saturate}, x))
+			}
+		}
+	}
 	for _, shapes := range [][2][]int{{{2, 3}, {3}}, {{2, 1, 3}, {4, 1}}, {{}, {2, 2}}, {{0, 3}, {3}}, {{1}, {0}}, {{2, 3, 4, 5}, {4, 1}}} {
 		add(op(ir.Add, nil, random(ir.F32, shapes[0]...), random(ir.F32, shapes[1]...)))
 		add(op(ir.Less, nil, random(ir.I64, shapes[0]...), random(ir.I64, shapes[1]...)))

@@ -206,6 +206,9 @@ func differ(got, want *ir.Tensor) string {
 	}
 	g, w := values(got), values(want)
 	for i := range w {
+		if want.DType.IsFloat() && want.DType.Bits() <= 8 && g[i] == g[i] && got.Data[i] != want.Data[i] { // by their bits
+			return fmt.Sprintf("element %d is %#x, want %#x", i, got.Data[i], want.Data[i])
+		}
 		same := g[i] == w[i] || math.IsNaN(g[i]) && math.IsNaN(w[i])
 		if !same && !(math.Abs(g[i]-w[i]) <= atol+rtol*math.Abs(w[i]) && !math.IsInf(w[i], 0)) {
 			return fmt.Sprintf("element %d is %v, want %v", i, g[i], w[i])

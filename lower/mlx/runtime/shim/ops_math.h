@@ -9,7 +9,6 @@ namespace emily {
 #define UN(f) {#f, OUT(mx::f(c.in(k, 0), c.s))}
 #define BIN(f) {#f, OUT(mx::f(c.in(k, 0), c.in(k, 1), c.s))}
 #define RED(f) {#f, OUT(mx::f(c.in(k, 0), c.ints(k, 0), k.params[1].b, c.s))}
-#define ARG(f) {#f, OUT(mx::f(c.in(k, 0), c.i32(k, 0), k.params[1].b, c.s))}
 #define MOMENT(f) {#f, OUT(mx::f(c.in(k, 0), c.ints(k, 0), k.params[1].b, c.i32(k, 2), c.s))}
 #define CUM(f) {#f, OUT(mx::f(c.in(k, 0), c.i32(k, 0), k.params[1].b, k.params[2].b, c.s))}
 
@@ -31,6 +30,51 @@ inline array arange(Ctx& c, const Call& k) {
   return mx::astype(a, dtype, c.s);
 }
 
+// reduced is the shape of a reduction over axes.
+inline Shape reduced(const array& a, const std::vector<int>& axes, bool keep) {
+  Shape out;
+  for (int i = 0; i < static_cast<int>(a.ndim()); i++) {
+    bool gone = std::find(axes.begin(), axes.end(), i) != axes.end();
+    if (!gone) out.push_back(a.shape(i));
+    else if (keep) out.push_back(1);
+  }
+  return out;
+}
+
+// limit is the greatest or least value of a dtype.
+inline array limit(mx::Dtype d, bool greatest) {
+  int bits = 8 * static_cast<int>(mx::size_of(d));
+  switch (mx::kindof(d)) {
+    case mx::Dtype::Kind::b: return array(greatest);
+    case mx::Dtype::Kind::u: return array(greatest ? ~uint64_t(0) >> (64 - bits) : 0, d);
+    case mx::Dtype::Kind::i: return array(static_cast<int64_t>((uint64_t(1) << (bits - 1)) - greatest), d);
+    default: return array(greatest ? INFINITY : -INFINITY, d);
+  }
+}
+
+using Reduce = array (*)(const array&, const std::vector<int>&, bool, mx::StreamOrDevice);
+
+// reduceOr is f, but of nothing it is the given value: MLX throws there.
+inline array reduceOr(Ctx& c, const Call& k, Reduce f, const array& none) {
+  auto& a = c.in(k, 0);
+  auto axes = c.ints(k, 0);
+  if (a.size() != 0) return f(a, axes, k.params[1].b, c.s);
+  return mx::full(reduced(a, axes, k.params[1].b), none, a.dtype(), c.s);
+}
+
+using Winner = array (*)(const array&, int, bool, mx::StreamOrDevice);
+
+// winner is f, which throws for any operand without elements, though only an axis without elements has no winner.
+inline array winner(Ctx& c, const Call& k, Winner f) {
+  auto& a = c.in(k, 0);
+  int axis = c.i32(k, 0);
+  if (a.size() != 0 || a.shape(axis) == 0) return f(a, axis, k.params[1].b, c.s);
+  return mx::zeros(reduced(a, {axis}, k.params[1].b), mx::uint32, c.s);
+}
+
+#define REDUCE_OR(f, none) {#f, OUT(reduceOr(c, k, static_cast<Reduce>(mx::f), none))}
+#define WINNER(f) {#f, OUT(winner(c, k, static_cast<Winner>(mx::f)))}
+
 inline const Row mathRows[] = {
     UN(abs), UN(negative), UN(sign), UN(logical_not), UN(bitwise_invert), UN(exp), UN(expm1), UN(log), UN(log2),
     UN(log10), UN(log1p), UN(sin), UN(cos), UN(tan), UN(arcsin), UN(arccos), UN(arctan), UN(sinh), UN(cosh), UN(tanh),
@@ -49,8 +93,10 @@ inline const Row mathRows[] = {
     {"astype", OUT(mx::astype(c.in(k, 0), k.params[0].dtype, c.s))},
     {"view", OUT(mx::view(c.in(k, 0), k.params[0].dtype, c.s))},
 
-    RED(sum), RED(mean), RED(max), RED(min), RED(prod), RED(all), RED(any), RED(logsumexp), RED(median),
-    MOMENT(var), MOMENT(std), ARG(argmax), ARG(argmin),
+    RED(sum), RED(mean), RED(prod), RED(all), RED(any), RED(median),
+    REDUCE_OR(max, limit(c.in(k, 0).dtype(), false)), REDUCE_OR(min, limit(c.in(k, 0).dtype(), true)),
+    REDUCE_OR(logsumexp, limit(c.in(k, 0).dtype(), false)),
+    MOMENT(var), MOMENT(std), WINNER(argmax), WINNER(argmin),
     {"cumsum", OUT(mx::cumsum(c.in(k, 0), c.i32(k, 0), k.params[1].b, k.params[2].b, c.s))},
     {"cumprod", OUT(mx::cumprod(c.in(k, 0), c.i32(k, 0), k.params[1].b, k.params[2].b, c.s))},
     CUM(cummax), CUM(cummin), CUM(logcumsumexp),

@@ -1,0 +1,118 @@
+package mlx
+
+import (
+	"math"
+
+	"github.com/emilyc/emily/ir"
+)
+
+// smallFloat describes a float of 8 bits or fewer, which MLX does not have: its mantissa's bits and its exponent's bias.
+type smallFloat struct{ mantissa, bias int }
+
+var smallFloats = map[ir.DType]smallFloat{
+	ir.F8E4M3FN: {3, 7}, ir.F8E4M3FNUZ: {3, 8}, ir.F8E5M2: {2, 15}, ir.F8E5M2FNUZ: {2, 16}, ir.F4E2M1: {1, 1},
+}
+
+// limitCast: small floats are rounded to from what f32 holds exactly, so that there is one rounding.
+func limitCast(op *ir.Op, _ Options) string {
+	from, to := op.Args[0].DType(), op.Attrs.(*ir.CastAttrs).To
+	if s, err := Storage(to); err != nil || s == to || !to.IsFloat() || from == to {
+		return ""
+	}
+	if _, ok := smallFloats[to]; !ok || from == ir.F64 || from.IsInt() && from.Bits() > 16 {
+		return "MLX does not round " + from.String() + " to " + to.String()
+	}
+	return ""
+}
+
+func lowerCast(l *lowering, op *ir.Op) {
+	a, from := op.Attrs.(*ir.CastAttrs), op.Args[0].DType()
+	r := l.arg(op, 0)
+	if _, small := smallFloats[a.To]; small && from != a.To {
+		l.set(op, l.encode(l.castValue(r, from, ir.F32), a.To, a.Saturate))
+		return
+	}
+	l.set(op, l.castValue(r, from, a.To))
+}
+
+// castValue is ONNX's Cast by MLX's astype, a C cast: integers wrap, floats truncate.
+func (l *lowering) castValue(r Reg, from, to ir.DType) Reg {
+	if s, _ := Storage(from); s != from && from != to {
+		r, from = l.decode(r, from)
+	}
+	switch {
+	case from == to:
+		return r
+	case to == ir.U32 && from.IsFloat(): // through i64, as x86-64 does it, and so wherever a float is too large
+		return l.b.Call(AsType, l.b.Call(AsType, r, ir.I64), to)
+	case to.IsInt() && to.Bits() < 8:
+		return l.wrap(l.cast(l.cast(r, from, ir.I32), ir.I32, to), to)
+	}
+	return l.b.Call(AsType, r, to)
+}
+
+// decode gives the values of a dtype that MLX stores as bits: small floats by a table of all of them.
+func (l *lowering) decode(r Reg, d ir.DType) (Reg, ir.DType) {
+	if d.IsInt() {
+		s, _ := Storage(d)
+		return r, s
+	}
+	values := make([]float32, 1<<d.Bits())
+	for i := range values {
+		values[i] = float32(ir.DecodeFloat(d, uint16(i)))
+	}
+	return l.b.Call(Take, l.b.Tensor(ir.TensorFrom(values)), r, 0), ir.F32
+}
+
+// wrap keeps the low bits of integers of less than a byte, and their sign.
+func (l *lowering) wrap(r Reg, d ir.DType) Reg {
+	s, _ := Storage(d)
+	if d.Category() == ir.Unsigned {
+		return l.b.Call(BitwiseAnd, r, l.b.Int(s, 1<<d.Bits()-1))
+	}
+	n := l.b.Int(s, int64(8-d.Bits()))
+	return l.b.Call(RightShift, l.b.Call(LeftShift, r, n), n)
+}
+
+// encode rounds f32 to a small float, as ir.EncodeFloat does: to nearest, ties to even, on the bits of the magnitude.
+// Where the result is subnormal its bits are a multiple of the least one.
+func (l *lowering) encode(x Reg, d ir.DType, saturate bool) Reg {
+	f := smallFloats[d]
+	u := func(v uint32) Reg { return l.b.Int(ir.U32, int64(v)) }
+	bits := l.b.Call(View, x, ir.U32)
+	magnitude := l.b.Call(BitwiseAnd, bits, u(1<<31-1))
+
+	shift := u(uint32(23 - f.mantissa))
+	odd := l.b.Call(BitwiseAnd, l.b.Call(RightShift, magnitude, shift), u(1))
+	carry := l.b.Call(Add, odd, u(1<<(22-f.mantissa)-1))
+	normal := l.b.Call(RightShift, l.b.Call(Add, magnitude, carry), shift)
+	normal = l.b.Call(Subtract, normal, u(uint32(127-f.bias)<<f.mantissa))
+	least := math.Ldexp(1, 1-f.bias)
+	scaled := l.b.Call(Multiply, l.b.Call(Abs, x), l.b.Scalar(ir.F32, math.Ldexp(1, f.bias-1+f.mantissa)))
+	isSmall := l.b.Call(Less, l.b.Call(Abs, x), l.b.Scalar(ir.F32, least))
+	code := l.b.Call(Where, isSmall, l.b.Call(AsType, l.b.Call(Round, scaled), ir.U32), normal)
+
+	return l.special(x, bits, code, d, saturate)
+}
+
+// special finishes encode: what is too large, NaN, and the sign, which NaN and 0 lack in the fnuz kinds. f4e2m1 has no NaN:
+// it gets a zero of the other sign, as ml_dtypes has it.
+func (l *lowering) special(x, bits, code Reg, d ir.DType, saturate bool) Reg {
+	constant := func(v float64, saturate bool) Reg { return l.b.Int(ir.U32, int64(ir.EncodeFloat(d, v, saturate))) }
+	zero, signBit := l.b.Int(ir.U32, 0), l.b.Int(ir.U32, 1<<(d.Bits()-1))
+	sign := l.b.Call(BitwiseAnd, l.b.Call(RightShift, bits, l.b.Int(ir.U32, int64(32-d.Bits()))), signBit)
+	over := l.b.Call(Greater, code, constant(math.Inf(1), true))
+	code = l.b.Call(Where, over, constant(math.Inf(1), saturate), code)
+
+	isNaN, nan := l.b.Call(IsNaN, x), constant(math.NaN(), saturate)
+	switch {
+	case d == ir.F4E2M1:
+		nan = zero
+		sign = l.b.Call(Where, isNaN, l.b.Call(BitwiseXor, sign, signBit), sign)
+	case ir.EncodeFloat(d, math.Copysign(0, -1), false) == 0: // the code of -0 is that of NaN
+		bare := l.b.Call(LogicalOr, l.b.Call(Equal, code, zero), l.b.Call(Equal, code, signBit))
+		sign = l.b.Call(Where, l.b.Call(LogicalOr, bare, isNaN), zero, sign)
+	}
+	code = l.b.Call(Where, isNaN, nan, code)
+	return l.b.Call(AsType, l.b.Call(BitwiseOr, code, sign), ir.U8)
+}
