@@ -9,16 +9,25 @@ import (
 	"github.com/emilyc/emily/ir"
 )
 
-// bindDims records as facts that sizes of f's inputs are those given, by symbol ("batch") or by input and axis
-// ("input_ids.1").
-func bindDims(f *ir.Func, given map[string]int64) error {
+// DimNames are the names that WithDims knows, sorted: symbols in the types of inputs, and input.axis.
+func (m *Model) DimNames() []string { return slices.Sorted(maps.Keys(namedDims(m.inputs))) }
+
+func namedDims(inputs []Port) map[string]ir.Dim {
 	known := map[string]ir.Dim{}
-	for _, in := range f.Inputs() {
+	for _, in := range inputs {
 		for axis, d := range in.Type.Shape {
 			known[fmt.Sprintf("%s.%d", in.Name, axis)] = d
 			d.Symbols(func(s ir.Dim) { known[s.Name()] = s })
 		}
 	}
+	return known
+}
+
+// bindDims records as facts that sizes of f's inputs are those given, by symbol ("batch") or by input and axis
+// ("input_ids.1").
+func bindDims(f *ir.Func, given map[string]int64) error {
+	inputs, _ := ports(f)
+	known := namedDims(inputs)
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		d, ok := known[name]
 		if !ok {

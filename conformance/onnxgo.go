@@ -47,6 +47,10 @@ func fetchONNXGo(_ context.Context, log io.Writer) ([]Case, error) {
 			return nil, err
 		}
 	}
+	return onnxGoCases(root)
+}
+
+func onnxGoCases(root string) ([]Case, error) {
 	cases, err := Find(root)
 	for i := range cases {
 		cases[i].Exec = runONNXGo
@@ -133,7 +137,7 @@ func runONNXGo(ctx context.Context, path string, inputs map[string]ir.Datum, com
 	defer backend.Close()
 	model := upstream.NewModel(backend)
 	if err := model.UnmarshalBinary(data); err != nil {
-		return nil, fmt.Errorf("onnx-go: %w", err)
+		return nil, decoderError(err)
 	}
 	if err := setInputs(model, file.Model.Graph, inputs); err != nil {
 		return nil, err
@@ -156,6 +160,15 @@ func runONNXGo(ctx context.Context, path string, inputs map[string]ir.Datum, com
 		}
 	}
 	return outputs, nil
+}
+
+// decoderError leaves out the attribute's value, which onnx-go prints with its pointers.
+func decoderError(err error) error {
+	var missing *upstream.ErrNotImplemented
+	if errors.As(err, &missing) && missing.AttributeName != "" {
+		return fmt.Errorf("onnx-go: attribute %q: %s", missing.AttributeName, missing.Message)
+	}
+	return fmt.Errorf("onnx-go: %w", err)
 }
 
 func setInputs(model *upstream.Model, g *pb.GraphProto, inputs map[string]ir.Datum) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -61,12 +62,15 @@ func Run(ctx context.Context, cases []Case, o Options) []Result {
 		jobs = runtime.GOMAXPROCS(0)
 	}
 	results := make([]Result, len(cases))
+	dims := dimsOf(cases, o.Dims)
 	next := make(chan int)
 	var wg sync.WaitGroup
 	var done sync.Mutex
 	for range min(jobs, max(1, len(cases))) {
 		wg.Go(func() {
 			for i := range next {
+				o := o
+				o.Dims = dims[i]
 				results[i] = runCase(ctx, cases[i], o)
 				if o.Done != nil {
 					done.Lock()
@@ -82,6 +86,39 @@ func Run(ctx context.Context, cases []Case, o Options) []Result {
 	close(next)
 	wg.Wait()
 	return results
+}
+
+// dimsOf gives each of several cases the sizes whose names its model has. A name that no model has stays with all of
+// them, which then say so.
+func dimsOf(cases []Case, dims map[string]int64) []map[string]int64 {
+	own := make([]map[string]int64, len(cases))
+	used := map[string]bool{}
+	for i, c := range cases {
+		own[i] = dims
+		if len(cases) == 1 || len(dims) == 0 || c.Exec != nil {
+			continue
+		}
+		model, err := emily.Load(c.Model)
+		if err != nil {
+			continue // said where the case is run
+		}
+		own[i] = map[string]int64{}
+		for _, name := range model.DimNames() {
+			if n, ok := dims[name]; ok {
+				own[i][name], used[name] = n, true
+			}
+		}
+		model.Close()
+	}
+	for name, n := range dims {
+		for i := range own {
+			if !used[name] && len(cases) > 1 {
+				own[i] = maps.Clone(own[i])
+				own[i][name] = n
+			}
+		}
+	}
+	return own
 }
 
 // grace is how long a case may take to notice that its time is up, before it is left behind.

@@ -73,7 +73,7 @@ const (
 )
 
 // onnxFolders are the folders of the data that hold cases.
-var onnxFolders = []string{"node", "simple", "pytorch-converted", "pytorch-operator"}
+var onnxFolders = []string{"node", "simple", "pytorch-converted", "pytorch-operator", lightFolder}
 
 // fetchONNX has pip download the wheel into the cache, and unpacks the cases.
 func fetchONNX(ctx context.Context, log io.Writer) ([]Case, error) {
@@ -82,7 +82,7 @@ func fetchONNX(ctx context.Context, log io.Writer) ([]Case, error) {
 		return nil, fmt.Errorf("no cache folder: %w; set HOME or XDG_CACHE_HOME", err)
 	}
 	root := filepath.Join(cache, "emily", "suites", strings.ReplaceAll(onnxWheel, "==", "-"))
-	if _, err := os.Stat(root); err != nil {
+	if !hasFolders(root) {
 		if err := unpackWheel(ctx, root, log); err != nil {
 			return nil, err
 		}
@@ -101,7 +101,15 @@ func fetchONNX(ctx context.Context, log io.Writer) ([]Case, error) {
 	return cases, nil
 }
 
-// unpackWheel fills a temporary folder that then becomes root.
+// hasFolders reports whether root has all folders: one that an older version unpacked may lack some.
+func hasFolders(root string) bool {
+	return !slices.ContainsFunc(onnxFolders, func(f string) bool {
+		_, err := os.Stat(filepath.Join(root, f))
+		return err != nil
+	})
+}
+
+// unpackWheel fills a temporary folder, whose folders then move to root, where they are not there yet.
 func unpackWheel(ctx context.Context, root string, log io.Writer) error {
 	fmt.Fprintf(log, "fetching %s\n", onnxWheel)
 	if err := os.MkdirAll(filepath.Dir(root), 0o755); err != nil {
@@ -123,8 +131,16 @@ func unpackWheel(ctx context.Context, root string, log io.Writer) error {
 	if err := unzip(wheels[0], data); err != nil {
 		return err
 	}
-	if err := os.Rename(data, root); err != nil && !errors.Is(err, os.ErrExist) {
+	if err := layOutLight(filepath.Join(data, lightFolder)); err != nil {
 		return err
+	}
+	if err := os.MkdirAll(root, 0o755); err != nil {
+		return err
+	}
+	for _, f := range onnxFolders {
+		if err := os.Rename(filepath.Join(data, f), filepath.Join(root, f)); err != nil && !errors.Is(err, os.ErrExist) {
+			return err
+		}
 	}
 	return nil
 }

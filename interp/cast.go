@@ -21,6 +21,26 @@ func evalCast(e *Env, op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
 	return one(convert(e, op, tensor(args, 0), a.To, castMode{a.Saturate, a.Round}))
 }
 
+// evalBitCast reads the bits as another dtype; of a bool's byte, whether it is 0. ONNX BitCast.
+func evalBitCast(e *Env, op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
+	x, to := tensor(args, 0), op.Attrs.(*ir.BitCastAttrs).To
+	out, err := e.newTensor(op, to, cloneShape(x.Shape))
+	if err != nil {
+		return nil, err
+	}
+	switch copy(out.Data, x.Data); {
+	case to == ir.Bool:
+		for i, b := range out.Data {
+			out.Data[i] = min(b, 1)
+		}
+	case to.Bits() < 8: // the bits that are not the element's follow its sign
+		for i, b := range out.Data {
+			wrapSmall(out, i, []int64{int64(b)})
+		}
+	}
+	return []ir.Datum{out}, nil
+}
+
 func convert(e *Env, op *ir.Op, x *ir.Tensor, to ir.DType, mode castMode) (*ir.Tensor, error) {
 	if x.DType == to {
 		return x, nil

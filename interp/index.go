@@ -1,6 +1,7 @@
 package interp
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -208,4 +209,217 @@ func scatterInto[N number](out, x, upd *ir.Tensor, places []int, run int, reduct
 		zip(sums[at:at+run], sums[at:at+run], u)
 	}
 	store(out, 0, sums)
+}
+
+// order is how elements compare: numbers by value with NaN last and equal to itself, strings by their bytes, complex numbers by
+// the real part first.
+func order(t *ir.Tensor) func(a, b int) int {
+	switch d := t.DType; {
+	case d == ir.String:
+		return func(a, b int) int { return cmp.Compare(t.Strings[a], t.Strings[b]) }
+	case d.Category() == ir.Complex:
+		at := func(i int) complex128 { return complexAt(t, i) }
+		return func(a, b int) int {
+			return cmp.Or(compareNaNLast(real(at(a)), real(at(b))), compareNaNLast(imag(at(a)), imag(at(b))))
+		}
+	case d.IsFloat():
+		v := floats(t)
+		return func(a, b int) int { return compareNaNLast(v[a], v[b]) }
+	case isU64(d):
+		v := ir.View[uint64](t)
+		return func(a, b int) int { return cmp.Compare(v[a], v[b]) }
+	}
+	v := ints(t)
+	return func(a, b int) int { return cmp.Compare(v[a], v[b]) }
+}
+
+func complexAt(t *ir.Tensor, i int) complex128 {
+	if t.DType == ir.C64 {
+		return complex128(ir.View[complex64](t)[i])
+	}
+	return ir.View[complex128](t)[i]
+}
+
+// compareNaNLast is NumPy's order: cmp.Compare has NaN first.
+func compareNaNLast(a, b float64) int {
+	if an, bn := a != a, b != b; an || bn {
+		return cmp.Compare(b, a)
+	}
+	return cmp.Compare(a, b)
+}
+
+// evalTopK: of equal elements the first ones; NaN is greater than all others. ONNX TopK.
+func evalTopK(e *Env, op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
+	x, a := tensor(args, 0), op.Attrs.(*ir.TopKAttrs)
+	axis, count := int(a.Axis), ints(tensor(args, 1))[0]
+	n := x.Shape[axis]
+	if count < 0 || count > int64(n) {
+		return nil, opError(op, ir.ValueError, "topk_c4", "topk: the top %d of %d elements", count, n)
+	}
+	k := int(count)
+	perm, back := axisLast(len(x.Shape), axis)
+	rows, err := e.transposed(op, x, perm)
+	if err != nil {
+		return nil, err
+	}
+	shape := cloneShape(rows.Shape)
+	shape[len(shape)-1] = k
+	values, err := e.newTensor(op, x.DType, shape)
+	if err != nil {
+		return nil, err
+	}
+	index, err := e.newTensor(op, ir.I64, cloneShape(shape))
+	if err != nil {
+		return nil, err
+	}
+	compare, to := order(rows), ir.View[int64](index)
+	if k > 0 {
+		parallelRows(len(to)/k, n, func(lo, hi int) {
+			places := make([]int, n)
+			for r := lo; r < hi; r++ {
+				for i := range places {
+					places[i] = r*n + i
+				}
+				slices.SortStableFunc(places, func(i, j int) int {
+					if a.Smallest {
+						return compare(i, j)
+					}
+					return compare(j, i)
+				})
+				for i, at := range places[:k] {
+					to[r*k+i] = int64(at - r*n)
+					copyRun(values, r*k+i, rows, at, 1)
+				}
+			}
+		})
+	}
+	values, err = e.transposed(op, values, back)
+	if err != nil {
+		return nil, err
+	}
+	index, err = e.transposed(op, index, back)
+	return []ir.Datum{values, index}, err
+}
+
+// isZero reports whether element i is 0, false or an empty string.
+func isZero(t *ir.Tensor) func(i int) bool {
+	switch d := t.DType; {
+	case d == ir.String:
+		return func(i int) bool { return t.Strings[i] == "" }
+	case d.Category() == ir.Complex:
+		return func(i int) bool { return complexAt(t, i) == 0 }
+	case d.IsFloat():
+		v := floats(t)
+		return func(i int) bool { return v[i] == 0 }
+	}
+	v := ints(t)
+	return func(i int) bool { return v[i] == 0 }
+}
+
+// evalNonZero: where x is not 0, an index tuple in each column, in row-major order. ONNX NonZero.
+func evalNonZero(e *Env, op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
+	x := tensor(args, 0)
+	zero := isZero(x)
+	var places []int
+	for i := range x.Len() {
+		if !zero(i) {
+			places = append(places, i)
+		}
+	}
+	out, err := e.newTensor(op, ir.I64, []int{len(x.Shape), len(places)})
+	if err != nil {
+		return nil, err
+	}
+	to := ir.View[int64](out)
+	for axis := len(x.Shape) - 1; axis >= 0; axis-- {
+		for i, at := range places {
+			to[axis*len(places)+i] = int64(at % x.Shape[axis])
+			places[i] = at / x.Shape[axis]
+		}
+	}
+	return []ir.Datum{out}, nil
+}
+
+// evalUnique: rows are compared element by element. ONNX Unique.
+func evalUnique(e *Env, op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
+	x, a := tensor(args, 0), op.Attrs.(*ir.UniqueAttrs)
+	axis := int(a.Axis)
+	if a.Flat {
+		x, axis = reshaped(x, []int{x.Len()}), 0
+	}
+	n := x.Shape[axis]
+	perm := []int{axis}
+	for i := range x.Shape {
+		if i != axis {
+			perm = append(perm, i)
+		}
+	}
+	rows, err := e.transposed(op, x, perm)
+	if err != nil {
+		return nil, err
+	}
+	first, inverse, counts := distinct(n, rowOrder(rows, n), a.Sorted)
+	y, err := e.take(op, x, axis, first)
+	if err != nil {
+		return nil, err
+	}
+	results := []ir.Datum{y}
+	for _, list := range [][]int{first, inverse, counts} {
+		t, err := e.newTensor(op, ir.I64, []int{len(list)})
+		if err != nil {
+			return nil, err
+		}
+		to := ir.View[int64](t)
+		for i, v := range list {
+			to[i] = int64(v)
+		}
+		results = append(results, t)
+	}
+	return results, nil
+}
+
+// rowOrder compares rows i and j of n.
+func rowOrder(t *ir.Tensor, n int) func(i, j int) int {
+	compare, size := order(t), t.Len()/max(n, 1)
+	return func(i, j int) int {
+		for k := range size {
+			if c := compare(i*size+k, j*size+k); c != 0 {
+				return c
+			}
+		}
+		return 0
+	}
+}
+
+// distinct groups 0 … n-1 by what compare says is equal: the first of each group, the group of each, the size of each.
+func distinct(n int, compare func(i, j int) int, sorted bool) (first, inverse, counts []int) {
+	places := make([]int, n)
+	for i := range places {
+		places[i] = i
+	}
+	slices.SortStableFunc(places, compare)
+	inverse = make([]int, n)
+	for i, at := range places {
+		if i == 0 || compare(places[i-1], at) != 0 {
+			first, counts = append(first, at), append(counts, 0)
+		}
+		inverse[at] = len(first) - 1
+		counts[len(counts)-1]++
+	}
+	if sorted {
+		return first, inverse, counts
+	}
+	groups := make([]int, len(first)) // by first appearance
+	for i := range groups {
+		groups[i] = i
+	}
+	slices.SortFunc(groups, func(i, j int) int { return first[i] - first[j] })
+	rank, f, c := make([]int, len(groups)), make([]int, len(groups)), make([]int, len(groups))
+	for i, g := range groups {
+		rank[g], f[i], c[i] = i, first[g], counts[g]
+	}
+	for i, g := range inverse {
+		inverse[i] = rank[g]
+	}
+	return f, inverse, c
 }

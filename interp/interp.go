@@ -159,7 +159,7 @@ func checkDatum(v ir.Datum, t ir.Type) error {
 			return fmt.Errorf("is %s, wants %s", v.Type(), t)
 		}
 		return checkElements(v, t)
-	case !t.IsTensor() || x.DType != t.DType || len(x.Shape) != t.Rank():
+	case !t.IsTensor() || x.DType != t.DType || t.Ranks == ir.OneRank && len(x.Shape) != t.Rank():
 		return fmt.Errorf("is %s, wants %s", v.Type(), t)
 	}
 	n, err := ir.NumElements(x.Shape)

@@ -50,6 +50,7 @@ var Kernels = [ir.NumKinds]Kernel{
 	ir.HardSwish:   evalUnary,
 	ir.Mish:        evalUnary,
 	ir.Cast:        evalCast,
+	ir.BitCast:     evalBitCast,
 
 	ir.Add:        evalBinary,
 	ir.Sub:        evalBinary,
@@ -79,7 +80,8 @@ var Kernels = [ir.NumKinds]Kernel{
 	ir.ReduceProd: evalReduce,
 	ir.ArgMax:     evalArg,
 	ir.ArgMin:     evalArg,
-	ir.CumSum:     evalCumSum,
+	ir.CumSum:     evalCum,
+	ir.CumProd:    evalCum,
 
 	ir.ShapeOf:   evalShapeOf,
 	ir.Dims:      evalDims,
@@ -101,8 +103,12 @@ var Kernels = [ir.NumKinds]Kernel{
 	ir.GatherND:        evalGatherND,
 	ir.ScatterElements: evalScatterElements,
 	ir.ScatterND:       evalScatterND,
+	ir.TopK:            evalTopK,
+	ir.NonZero:         evalNonZero,
+	ir.Unique:          evalUnique,
 
 	ir.MatMul: evalMatMul,
+	ir.Det:    evalDet,
 
 	ir.Conv:        evalConv,
 	ir.MaxPool:     evalMaxPool,
@@ -113,6 +119,23 @@ var Kernels = [ir.NumKinds]Kernel{
 	ir.LayerNorm:  evalLayerNorm,
 	ir.RMSNorm:    evalLayerNorm,
 	ir.BatchNorm:  evalBatchNorm,
+
+	ir.StringNormalize: evalStringNormalize,
+	ir.StringConcat:    evalStringConcat,
+	ir.StringSplit:     evalStringSplit,
+	ir.RegexMatch:      evalRegexMatch,
+	ir.Ngrams:          evalNgrams,
+
+	ir.MakeSequence:       evalMakeSequence,
+	ir.SequenceInsert:     evalSequenceInsert,
+	ir.SequenceErase:      evalSequenceErase,
+	ir.SequenceAt:         evalSequenceAt,
+	ir.SequenceLength:     evalSequenceLength,
+	ir.SplitToSequence:    evalSplitToSequence,
+	ir.ConcatFromSequence: evalConcatFromSequence,
+	ir.MakeOptional:       evalMakeOptional,
+	ir.OptionalHas:        evalOptionalHas,
+	ir.OptionalGet:        evalOptionalGet,
 
 	ir.If:   evalIf,
 	ir.Loop: evalLoop,

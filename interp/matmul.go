@@ -1,6 +1,7 @@
 package interp
 
 import (
+	"math"
 	"slices"
 
 	"github.com/emilyc/emily/ir"
@@ -124,4 +125,56 @@ func multiplyInts(out *ir.Tensor, at int, a *ir.Tensor, atA int, b *ir.Tensor, a
 			storeInts(out, at+r*n, sums)
 		}
 	})
+}
+
+// evalDet: determinants, as products of the pivots of an elimination. ONNX Det.
+func evalDet(e *Env, op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
+	x := tensor(args, 0)
+	rank := len(x.Shape)
+	n := x.Shape[rank-1]
+	if x.Shape[rank-2] != n {
+		return nil, opError(op, ir.ShapeError, "det_c2", "det of %v: the matrices are not square", x.Shape)
+	}
+	out, err := e.newTensor(op, x.DType, cloneShape(x.Shape[:rank-2]))
+	if err != nil {
+		return nil, err
+	}
+	parallel(out.Len(), 1, func(lo, hi int) {
+		m := make([]float64, n*n)
+		for i := lo; i < hi; i++ {
+			loadFloats(m, x, i*n*n)
+			storeFloats(out, i, []float64{det(m, n)})
+		}
+	})
+	return []ir.Datum{out}, nil
+}
+
+// det eliminates in place, always with the largest element of the column as the pivot; NaN counts as the largest.
+func det(m []float64, n int) float64 {
+	product := 1.0
+	for k := range n {
+		best := k
+		for i := k + 1; i < n; i++ {
+			if v := math.Abs(m[i*n+k]); v > math.Abs(m[best*n+k]) || v != v {
+				best = i
+			}
+		}
+		if best != k {
+			product = -product
+			for j := k; j < n; j++ {
+				m[k*n+j], m[best*n+j] = m[best*n+j], m[k*n+j]
+			}
+		}
+		pivot := m[k*n+k]
+		if product *= pivot; pivot == 0 {
+			return product
+		}
+		for i := k + 1; i < n; i++ {
+			f := m[i*n+k] / pivot
+			for j := k + 1; j < n; j++ {
+				m[i*n+j] -= f * m[k*n+j]
+			}
+		}
+	}
+	return product
 }

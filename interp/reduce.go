@@ -188,24 +188,29 @@ func extreme[N number](row []N, most, last bool) int {
 	return best
 }
 
-// evalCumSum: running sums along an axis; exclusive leaves out the element itself, reverse runs from the end.
-func evalCumSum(e *Env, op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
+// evalCum: running sums and products along an axis; exclusive leaves out the element itself, reverse runs from the end.
+func evalCum(e *Env, op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
 	x, a := tensor(args, 0), op.Attrs.(*ir.CumAttrs)
+	product := op.Kind == ir.CumProd
 	return e.alongAxis(op, x, int(a.Axis), func(out, rows *ir.Tensor, n int) {
 		switch d := x.DType; {
 		case d.IsFloat():
-			cumRows[float64](out, rows, n, a)
+			cumRows[float64](out, rows, n, a, product)
 		case isU64(d):
-			cumRows[uint64](out, rows, n, a)
+			cumRows[uint64](out, rows, n, a, product)
 		default:
-			cumRows[int64](out, rows, n, a)
+			cumRows[int64](out, rows, n, a, product)
 		}
 	})
 }
 
-func cumRows[N number](out, x *ir.Tensor, n int, a *ir.CumAttrs) {
+func cumRows[N number](out, x *ir.Tensor, n int, a *ir.CumAttrs, product bool) {
 	if x.Len() == 0 {
 		return
+	}
+	start, join := N(0), func(a, b N) N { return a + b }
+	if product {
+		start, join = 1, func(a, b N) N { return a * b }
 	}
 	parallelRows(x.Len()/n, n, func(lo, hi int) {
 		row := make([]N, n)
@@ -214,12 +219,13 @@ func cumRows[N number](out, x *ir.Tensor, n int, a *ir.CumAttrs) {
 			if a.Reverse {
 				slices.Reverse(row)
 			}
-			var sum N
+			acc := start
 			for i, v := range row {
-				if row[i] = sum + v; a.Exclusive {
-					row[i] = sum
+				next := join(acc, v)
+				if row[i] = next; a.Exclusive {
+					row[i] = acc
 				}
-				sum += v
+				acc = next
 			}
 			if a.Reverse {
 				slices.Reverse(row)

@@ -170,6 +170,10 @@ type (
 		Saturate bool   `ir:"saturate"`
 		Round    string `ir:"round"` // of f8e8m0: "up", "down" or "nearest"
 	}
+	// BitCastAttrs: the dtype, of the same width, that the bits are read as.
+	BitCastAttrs struct {
+		To DType `ir:"to,always"`
+	}
 	// IsInfAttrs: which infinities count.
 	IsInfAttrs struct {
 		Negative bool `ir:"negative,always"`
@@ -199,7 +203,7 @@ type (
 		KeepDims bool  `ir:"keepdims"`
 		Last     bool  `ir:"last"`
 	}
-	// CumAttrs: cumsum along Axis.
+	// CumAttrs: cumsum and cumprod along Axis.
 	CumAttrs struct {
 		Axis      int64 `ir:"axis,always"`
 		Exclusive bool  `ir:"exclusive"`
@@ -248,6 +252,17 @@ type (
 	ScatterAttrs struct {
 		Axis      int64  `ir:"axis"`
 		Reduction string `ir:"reduction,always"`
+	}
+	// TopKAttrs: the greatest elements along Axis, or the smallest ones.
+	TopKAttrs struct {
+		Axis     int64 `ir:"axis,always"`
+		Smallest bool  `ir:"smallest"`
+	}
+	// UniqueAttrs: of slices along Axis, or Flat, of elements; Sorted, or in the order in which they are first there.
+	UniqueAttrs struct {
+		Axis   int64 `ir:"axis"`
+		Flat   bool  `ir:"flat"`
+		Sorted bool  `ir:"sorted"`
 	}
 	// ConvAttrs: per spatial axis; Pads are all begins, then all ends, as in ONNX. NHWC: the operand is
 	// channels-last and the weight OHWI.

@@ -64,9 +64,7 @@ func join(r *Region, a, b Type) (Type, bool) {
 		return Type{}, false
 	}
 	if a.Elem != nil {
-		e, ok := join(r, *a.Elem, *b.Elem)
-		a.Elem = &e
-		return a, ok
+		return JoinElems(a, b)
 	}
 	a.Shape = slices.Clone(a.Shape)
 	for i := range a.Shape {
@@ -181,6 +179,10 @@ func (c *Infer) carried(label string, init, params, yields []*Value, outer map[D
 		t, ok := join(c.region(), init[i].Type, p.Type)
 		u, ok2 := join(c.op.Regions[0], yields[i].Type, p.Type)
 		if !ok || !ok2 {
+			c.fail(ShapeError, label, "carried value %d is %s, then %s, then %s", i, init[i].Type, p.Type, yields[i].Type)
+			return
+		}
+		if !p.Type.IsTensor() && !(t.Equal(p.Type) && u.Equal(p.Type)) { // the parameter's type covers what it gets
 			c.fail(ShapeError, label, "carried value %d is %s, then %s, then %s", i, init[i].Type, p.Type, yields[i].Type)
 			return
 		}

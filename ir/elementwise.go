@@ -86,6 +86,16 @@ func castSym(x *Value, to DType) []Dim {
 	}, x.Sym)
 }
 
+// inferBitCast: bit_cast_c1 a target dtype of the operand's width; strings have none.
+func inferBitCast(c *Infer) {
+	x, to := c.arg(0), c.op.Attrs.(*BitCastAttrs).To
+	if to == Invalid || to >= NumDTypes || to == String || to.Bits() != x.DType().Bits() {
+		c.fail(AttrError, "bit_cast_c1", "bit_cast from %s to %s", x.DType(), to)
+		return
+	}
+	c.tensor(to, x.Shape())
+}
+
 func boolDim(b bool) Dim {
 	if b {
 		return Size(1)

@@ -136,3 +136,64 @@ func inferScatterND(c *Infer) {
 	}
 	c.tensor(x.DType(), x.Shape())
 }
+
+// inferTopK: x and how many. topk_c1 numbers, topk_c2 the axis, topk_c3 an i64 scalar of at least 0, topk_c4 at most
+// the size of the axis.
+func inferTopK(c *Infer) {
+	x, k, a := c.arg(0), c.arg(1), c.op.Attrs.(*TopKAttrs)
+	if !c.dtype("topk_c1", 0, x.DType().IsNumeric(), "numbers") || !c.axis("topk_c2", a.Axis, x.Rank()) {
+		return
+	}
+	if !c.dtype("topk_c3", 1, k.DType() == I64 && k.Rank() == 0, "an i64 scalar") {
+		return
+	}
+	shape := slices.Clone(x.Shape())
+	shape[a.Axis] = Unknown
+	if k.Sym != nil {
+		shape[a.Axis] = k.Sym[0]
+	}
+	if n, ok := shape[a.Axis].Value(); ok && n < 0 {
+		c.fail(ValueError, "topk_c3", "the top %d of %s", n, x.Type)
+		return
+	}
+	c.tensor(x.DType(), shape)
+	if c.err != nil {
+		return
+	}
+	shape[a.Axis] = c.results[0].Type.Shape[a.Axis]
+	if !c.assume(LE, shape[a.Axis], x.Shape()[a.Axis]) {
+		c.fail(ShapeError, "topk_c4", "the top %s of %s elements", shape[a.Axis], x.Shape()[a.Axis])
+		return
+	}
+	c.tensor(I64, shape)
+}
+
+// inferNonZero: an index for each axis of x, of as many elements as are not zero.
+func inferNonZero(c *Infer) {
+	c.tensor(I64, Shape{Size(int64(c.arg(0).Rank())), Unknown})
+}
+
+// inferUnique: unique_c1 the axis. The results are the distinct slices of x (of x as one row, without an axis), where each is
+// first, which one each slice of x is, and how many there are of each.
+func inferUnique(c *Infer) {
+	x, a := c.arg(0), c.op.Attrs.(*UniqueAttrs)
+	shape, axis, n := Shape{Unknown}, int64(0), x.Shape().NumElements()
+	if !a.Flat {
+		if !c.axis("unique_c1", a.Axis, x.Rank()) {
+			return
+		}
+		shape, axis, n = slices.Clone(x.Shape()), a.Axis, x.Shape()[a.Axis]
+		shape[axis] = Unknown
+	} else if a.Axis != 0 {
+		c.fail(AttrError, "unique_c1", "axis %d of a flat tensor", a.Axis)
+		return
+	}
+	c.tensor(x.DType(), shape)
+	if c.err != nil {
+		return
+	}
+	count := c.results[0].Type.Shape[axis]
+	c.tensor(I64, Shape{count})
+	c.tensor(I64, Shape{n})
+	c.tensor(I64, Shape{count})
+}

@@ -56,7 +56,7 @@ func (c *Infer) checkForm() {
 			c.fail(Malformed, "op_c2", "%s lacks operand %d", op.Kind, i)
 			return
 		}
-		if a != nil && !a.Type.IsTensor() && info.Family != ControlFamily && info.Family != StructureFamily {
+		if a != nil && !a.Type.IsTensor() && info.Family != ControlFamily && info.Family != SequenceFamily && info.Family != StructureFamily {
 			c.fail(DTypeError, "op_c5", "%s operand %d is %s, wants a tensor", op.Kind, i, a.Type)
 			return
 		}
@@ -395,6 +395,7 @@ var inferences = [NumKinds]func(*Infer){
 	HardSwish:       inferFloatUnary,
 	Mish:            inferFloatUnary,
 	Cast:            inferCast,
+	BitCast:         inferBitCast,
 	Add:             inferArith,
 	Sub:             inferArith,
 	Mul:             inferArith,
@@ -423,6 +424,7 @@ var inferences = [NumKinds]func(*Infer){
 	ArgMax:          inferArg,
 	ArgMin:          inferArg,
 	CumSum:          inferCum,
+	CumProd:         inferCum,
 	ShapeOf:         inferShapeOf,
 	Dims:            inferDims,
 	Reshape:         inferReshape,
@@ -442,7 +444,11 @@ var inferences = [NumKinds]func(*Infer){
 	GatherND:        inferGatherND,
 	ScatterElements: inferScatterElements,
 	ScatterND:       inferScatterND,
+	TopK:            inferTopK,
+	NonZero:         inferNonZero,
+	Unique:          inferUnique,
 	MatMul:          inferMatMul,
+	Det:             inferDet,
 	Conv:            inferConv,
 	MaxPool:         inferMaxPool,
 	AveragePool:     inferAveragePool,
@@ -451,7 +457,25 @@ var inferences = [NumKinds]func(*Infer){
 	LayerNorm:       inferLayerNorm,
 	RMSNorm:         inferLayerNorm,
 	BatchNorm:       inferBatchNorm,
-	If:              inferIf,
-	Loop:            inferLoop,
-	Scan:            inferScan,
+
+	StringNormalize: inferStringNormalize,
+	StringConcat:    inferStringConcat,
+	StringSplit:     inferStringSplit,
+	RegexMatch:      inferRegexMatch,
+	Ngrams:          inferNgrams,
+
+	MakeSequence:       inferMakeSequence,
+	SequenceInsert:     inferSequenceInsert,
+	SequenceErase:      inferSequenceErase,
+	SequenceAt:         inferSequenceAt,
+	SequenceLength:     inferSequenceLength,
+	SplitToSequence:    inferSplitToSequence,
+	ConcatFromSequence: inferConcatFromSequence,
+	MakeOptional:       inferMakeOptional,
+	OptionalHas:        inferOptionalHas,
+	OptionalGet:        inferOptionalGet,
+
+	If:   inferIf,
+	Loop: inferLoop,
+	Scan: inferScan,
 }

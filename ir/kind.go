@@ -49,6 +49,7 @@ const (
 	HardSwish
 	Mish
 	Cast
+	BitCast
 	// elementwise, two operands or three
 	Add
 	Sub
@@ -79,6 +80,7 @@ const (
 	ArgMax
 	ArgMin
 	CumSum
+	CumProd
 	// shape
 	ShapeOf
 	Dims
@@ -100,8 +102,12 @@ const (
 	GatherND
 	ScatterElements
 	ScatterND
+	TopK
+	NonZero
+	Unique
 	// matmul
 	MatMul
+	Det
 	// conv
 	Conv
 	MaxPool
@@ -112,6 +118,23 @@ const (
 	LayerNorm
 	RMSNorm
 	BatchNorm
+	// text
+	StringNormalize
+	StringConcat
+	StringSplit
+	RegexMatch
+	Ngrams
+	// sequence
+	MakeSequence
+	SequenceInsert
+	SequenceErase
+	SequenceAt
+	SequenceLength
+	SplitToSequence
+	ConcatFromSequence
+	MakeOptional
+	OptionalHas
+	OptionalGet
 	// control
 	If
 	Loop
@@ -133,6 +156,8 @@ const (
 	ConvFamily        Family = "conv"
 	NormFamily        Family = "norm"
 	ControlFamily     Family = "control"
+	SequenceFamily    Family = "sequence"
+	TextFamily        Family = "text"
 )
 
 // KindInfo is the row of a kind.
@@ -209,7 +234,7 @@ func kindTable() [NumKinds]KindInfo {
 		Silu:     with(unary("silu"), Composite), LeakyRelu: alpha("leaky_relu"), Elu: alpha("elu"),
 		HardSigmoid: alpha("hard_sigmoid"), HardSwish: unary("hard_swish"),
 		Mish: with(unary("mish"), Composite),
-		Cast: withAttrs(unary("cast"), attrs[CastAttrs]()),
+		Cast: withAttrs(unary("cast"), attrs[CastAttrs]()), BitCast: withAttrs(unary("bit_cast"), attrs[BitCastAttrs]()),
 
 		Add: binary("add", Commutative), Sub: binary("sub", 0),
 		Mul: binary("mul", Commutative), Div: binary("div", 0),
@@ -225,7 +250,7 @@ func kindTable() [NumKinds]KindInfo {
 		ReduceMax: reduce("reduce_max"), ReduceMin: reduce("reduce_min"),
 		ReduceProd: reduce("reduce_prod"),
 		ArgMax:     op("argmax", ReduceFamily, 1, 1, attrs[ArgAttrs]()), ArgMin: op("argmin", ReduceFamily, 1, 1, attrs[ArgAttrs]()),
-		CumSum: op("cumsum", ReduceFamily, 1, 1, attrs[CumAttrs]()),
+		CumSum: op("cumsum", ReduceFamily, 1, 1, attrs[CumAttrs]()), CumProd: op("cumprod", ReduceFamily, 1, 1, attrs[CumAttrs]()),
 
 		ShapeOf: op("shape", ShapeFamily, 1, 1, nil), Dims: op("dims", ShapeFamily, 0, 0, attrs[DimsAttrs]()),
 		Reshape: op("reshape", ShapeFamily, 2, 2, attrs[ReshapeAttrs]()), Transpose: op("transpose", ShapeFamily, 1, 1, attrs[PermAttrs]()),
@@ -239,8 +264,11 @@ func kindTable() [NumKinds]KindInfo {
 		GatherND:        op("gather_nd", IndexFamily, 2, 2, attrs[GatherNDAttrs]()),
 		ScatterElements: op("scatter_elements", IndexFamily, 3, 3, attrs[ScatterAttrs]()),
 		ScatterND:       op("scatter_nd", IndexFamily, 3, 3, attrs[ScatterAttrs]()),
+		TopK:            op("topk", IndexFamily, 2, 2, attrs[TopKAttrs]()),
+		NonZero:         op("nonzero", IndexFamily, 1, 1, nil),
+		Unique:          op("unique", IndexFamily, 1, 1, attrs[UniqueAttrs]()),
 
-		MatMul: op("matmul", MatMulFamily, 2, 2, nil),
+		MatMul: op("matmul", MatMulFamily, 2, 2, nil), Det: op("det", MatMulFamily, 1, 1, nil),
 
 		Conv:        optional(op("conv", ConvFamily, 2, 3, attrs[ConvAttrs]()), 2),
 		MaxPool:     op("max_pool", ConvFamily, 1, 1, attrs[PoolAttrs]()),
@@ -251,6 +279,23 @@ func kindTable() [NumKinds]KindInfo {
 		LayerNorm:  with(optional(op("layer_norm", NormFamily, 2, 3, attrs[NormAttrs]()), 1, 2), Composite),
 		RMSNorm:    with(optional(op("rms_norm", NormFamily, 2, 2, attrs[NormAttrs]()), 1), Composite),
 		BatchNorm:  with(op("batch_norm", NormFamily, 5, 5, attrs[NormAttrs]()), Composite),
+
+		StringNormalize: op("string_normalize", TextFamily, 1, 1, attrs[StringNormalizeAttrs]()),
+		StringConcat:    op("string_concat", TextFamily, 2, 2, nil),
+		StringSplit:     op("string_split", TextFamily, 1, 1, attrs[StringSplitAttrs]()),
+		RegexMatch:      op("regex_match", TextFamily, 1, 1, attrs[RegexAttrs]()),
+		Ngrams:          op("ngrams", TextFamily, 1, 1, attrs[NgramAttrs]()),
+
+		MakeSequence:       op("make_sequence", SequenceFamily, 0, -1, attrs[SequenceAttrs]()),
+		SequenceInsert:     optional(op("sequence_insert", SequenceFamily, 2, 3, nil), 2),
+		SequenceErase:      optional(op("sequence_erase", SequenceFamily, 1, 2, nil), 1),
+		SequenceAt:         op("sequence_at", SequenceFamily, 2, 2, nil),
+		SequenceLength:     op("sequence_length", SequenceFamily, 1, 1, nil),
+		SplitToSequence:    optional(op("split_to_sequence", SequenceFamily, 1, 2, attrs[SplitToSequenceAttrs]()), 1),
+		ConcatFromSequence: op("concat_from_sequence", SequenceFamily, 1, 1, attrs[ConcatFromSequenceAttrs]()),
+		MakeOptional:       optional(op("make_optional", SequenceFamily, 0, 1, attrs[SequenceAttrs]()), 0),
+		OptionalHas:        op("optional_has", SequenceFamily, 1, 1, nil),
+		OptionalGet:        op("optional_get", SequenceFamily, 1, 1, nil),
 
 		If:   with(op("if", ControlFamily, 1, -1, nil), HasRegions),
 		Loop: with(optional(op("loop", ControlFamily, 2, -1, attrs[LoopAttrs]()), 0, 1), HasRegions),

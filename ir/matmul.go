@@ -30,3 +30,18 @@ func inferMatMul(c *Infer) {
 	}
 	c.tensor(a.DType(), out)
 }
+
+// inferDet: det_c1 a float, det_c2 square matrices on the last two axes.
+func inferDet(c *Infer) {
+	x := c.arg(0)
+	if !c.dtype("det_c1", 0, x.DType().IsFloat(), "a float") {
+		return
+	}
+	n := x.Rank() - 2
+	if n < 0 {
+		c.fail(ShapeError, "det_c2", "det of %s", x.Type)
+		return
+	}
+	c.same("det_c2", x.Shape()[n], x.Shape()[n+1], "sides of a square matrix")
+	c.tensor(x.DType(), x.Shape()[:n])
+}

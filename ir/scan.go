@@ -232,6 +232,11 @@ func (p *scanner) typeAt(depth int) Type {
 	}
 	d := p.dtypeOf(id)
 	p.want("[")
+	for ranks, text := range map[Ranks]string{AnyRank: "*]", NoRank: "none]"} {
+		if p.eat(text) {
+			return Type{Kind: TensorType, DType: d, Ranks: ranks}
+		}
+	}
 	return TensorOf(d, p.dims("]")...)
 }
 

@@ -22,6 +22,7 @@ const (
 type Type struct {
 	Kind  TypeKind
 	DType DType // of a tensor's elements, or of a map's keys
+	Ranks Ranks // inside a sequence or an optional: whether Shape says the rank
 	Shape Shape // of a tensor; nil and empty both mean a scalar
 	Elem  *Type // of a sequence, optional or map
 }
@@ -65,7 +66,7 @@ func (t Type) Equal(u Type) bool {
 }
 
 func (t Type) equal(u Type, same func(a, b Dim) bool) bool {
-	if t.Kind != u.Kind || t.DType != u.DType || !slices.EqualFunc(t.Shape, u.Shape, same) {
+	if t.Kind != u.Kind || t.DType != u.DType || t.Ranks != u.Ranks || !slices.EqualFunc(t.Shape, u.Shape, same) {
 		return false
 	}
 	if t.Elem == nil || u.Elem == nil {
@@ -85,6 +86,9 @@ func (t Type) wellFormed() string {
 			return "no dtype"
 		}
 	}
+	if t.Ranks != OneRank {
+		return "the rank is not known"
+	}
 	if len(t.Shape) > MaxRank {
 		return "the rank is too high"
 	}
@@ -100,6 +104,9 @@ func (t Type) wellFormed() string {
 		return "no element type"
 	}
 	e := *t.Elem
+	if e.Ranks != OneRank {
+		e.Ranks, e.Shape = OneRank, nil
+	}
 	e.Shape = slices.DeleteFunc(slices.Clone(e.Shape), func(d Dim) bool { return d == Unknown })
 	return e.wellFormed()
 }
@@ -107,6 +114,12 @@ func (t Type) wellFormed() string {
 func (t Type) String() string {
 	switch t.Kind {
 	case TensorType:
+		switch t.Ranks {
+		case AnyRank:
+			return t.DType.String() + "[*]"
+		case NoRank:
+			return t.DType.String() + "[none]"
+		}
 		return t.DType.String() + t.Shape.String()
 	case SequenceType:
 		return "seq<" + t.Elem.String() + ">"

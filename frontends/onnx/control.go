@@ -159,6 +159,15 @@ func (s *scope) ranked(v *ir.Value, p *pb.ValueInfoProto) *ir.Value {
 func (s *scope) widen(l *loop, r *ir.Region, results []*ir.Value) (changed bool, err error) {
 	for i := range l.carried {
 		had, got := l.params[l.first+i], results[l.yields+i].Type
+		if had.Elem != nil {
+			wide, ok := coverLists(had, got)
+			if !ok {
+				return false, errf(Unsupported, "export the loop with carried values of one type", "carried value %d is %s, and after an iteration %s", i, had, got)
+			}
+			changed = changed || !wide.Equal(had)
+			l.params[l.first+i] = wide
+			continue
+		}
 		if had.Kind != got.Kind || had.DType != got.DType || len(had.Shape) != len(got.Shape) {
 			return false, errf(Unsupported, "export the loop with carried tensors of one rank and dtype",
 				"carried value %d is %s, and after an iteration %s", i, had, got)
@@ -198,6 +207,7 @@ func importLoop(n *Node) []*ir.Value {
 	if len(g.Output)-1 != n.outputs() {
 		return one(n.fail(Invalid, remedyExport, "the body yields %d values after the condition, but there are %d outputs", len(g.Output)-1, n.outputs()))
 	}
+	was := asOptionals(in, l, results)
 	if results[0].Rank() == 1 {
 		results[0] = in.b.Op(ir.Squeeze, &ir.AxesAttrs{Axes: []int64{0}}, results[0])
 	}
@@ -213,7 +223,13 @@ func importLoop(n *Node) []*ir.Value {
 		return n.took(nil, err)
 	}
 	args := slices.Concat([]*ir.Value{trip, cond}, init, in.captures)
-	return n.b.Ops(ir.Loop, &ir.LoopAttrs{Carried: int64(len(init))}, []*ir.Region{in.region}, args...)
+	out := slices.Clone(n.b.Ops(ir.Loop, &ir.LoopAttrs{Carried: int64(len(init))}, []*ir.Region{in.region}, args...))
+	for i := range out {
+		if i < len(was) && was[i] {
+			out[i] = n.op(ir.OptionalGet, nil, out[i])
+		}
+	}
+	return out
 }
 
 // always reports whether v is known to be true.

@@ -36,6 +36,7 @@ var elementwiseRows = []row{
 
 	{"", "Cast", since(1), importCast1},
 	{"", "Cast", since(6, 9, 13, 19, 21, 23, 24, 25, 28), importCast},
+	{"", "BitCast", since(26), importBitCast},
 	{"", "CastLike", since(15, 19, 21, 23, 24, 25), importCastLike},
 
 	{"", "Add", since(1, 6), aligned(ir.Add)},
@@ -207,6 +208,14 @@ func (n *Node) castAttrs(x *ir.Value, d ir.DType) *ir.Value {
 		}
 	}
 	return n.op(ir.Cast, a, x)
+}
+
+func importBitCast(n *Node) []*ir.Value {
+	d, err := irDType(DType(n.Int("to", 0)))
+	if err != nil {
+		return one(n.b.Fail(err))
+	}
+	return one(n.op(ir.BitCast, &ir.BitCastAttrs{To: d}, n.in[0]))
 }
 
 func importCastLike(n *Node) []*ir.Value { return one(n.castAttrs(n.in[0], n.in[1].DType())) }

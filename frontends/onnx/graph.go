@@ -1,11 +1,13 @@
 package onnx
 
 import (
+	"fmt"
 	"iter"
 	"slices"
 	"strings"
 
 	"github.com/emilyc/emily/frontends/onnx/pb"
+	"github.com/emilyc/emily/frontends/onnx/schema"
 	"github.com/emilyc/emily/ir"
 )
 
@@ -361,6 +363,9 @@ func opsetImports(list []*pb.OperatorSetIdProto) (map[string]int64, error) {
 		domain, v := canonical(o.GetDomain()), o.GetVersion()
 		if v < 1 {
 			return nil, errf(Invalid, remedyExport, "version %d of domain %q is imported; versions start at 1", v, domainName(domain))
+		}
+		if known := schema.Newest(domain); known > 0 && v > known {
+			return nil, errf(Unsupported, fmt.Sprintf("export with version %d or older", known), "version %d of domain %q is imported; the newest that Emily knows is %d", v, domainName(domain), known)
 		}
 		if old, twice := versions[domain]; twice && old != v {
 			return nil, errf(Invalid, remedyExport, "versions %d and %d of domain %q are imported", old, v, domainName(domain))

@@ -215,6 +215,7 @@ func TestImportErrors(t *testing.T) {
 		{"unknown domain", graph(x, untyped("y"), domain(node("Relu", "x", "y"), "acme")), 17, Invalid, []string{"acme.Relu", "opset_import"}},
 		{"domain without operators", graph(x, untyped("y"), domain(node("Relu", "x", "y"), "local")), 17, Unsupported, []string{"local.Relu", `no operators of domain "local"`}},
 		{"opset 0", graph(x, untyped("y"), relu("y")), 0, Invalid, []string{"version 0", "ai.onnx"}},
+		{"an opset newer than any", graph(x, untyped("y"), relu("y")), 999, Unsupported, []string{"version 999", "ai.onnx", "or older"}},
 		{"no op_type", graph(x, untyped("y"), &pb.NodeProto{Input: []string{"x"}, Output: []string{"y"}}), 17, Invalid, []string{`"y"`, "op_type"}},
 		{"cycle", graph(x, untyped("c"), node("Add", "x,c", "a"), node("Relu", "a", "b"), node("Neg", "b", "c")), 17, Invalid, []string{`"Add_a"`, "cycle", `"Neg_c"`}},
 		{"self", graph(x, untyped("a"), node("Add", "x,a", "a")), 17, Invalid, []string{`"Add_a"`, "cycle"}},
@@ -295,7 +296,7 @@ func TestImportOpsetForms(t *testing.T) {
 	}{
 		{"ai.onnx", model(8, set("ai.onnx", 17)), ""},
 		{"the same twice", model(8, set("", 17), set("ai.onnx", 17)), ""},
-		{"newer than any", model(8, set("", 1000)), ""},
+		{"newer than any", model(8, set("", 1000)), "the newest that Emily knows"},
 		{"two versions", model(8, set("", 17), set("ai.onnx", 18)), "versions 17 and 18"},
 		{"none", model(8), "no version of domain"},
 		{"none, before IR version 3", model(2), "shapes differ"}, // opset 1 does not broadcast unless told to

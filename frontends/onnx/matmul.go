@@ -4,6 +4,7 @@ import "github.com/emilyc/emily/ir"
 
 var matmulRows = []row{
 	{"", "MatMul", since(1, 9, 13), binaryOp(ir.MatMul)},
+	{"", "Det", since(11, 22), unaryOp(ir.Det)},
 	{"", "Gemm", since(1, 6), importGemm6},
 	{"", "Gemm", since(7, 9, 11, 13), importGemm},
 }

@@ -18,6 +18,8 @@ var normRows = []row{
 	{"", "GroupNormalization", since(18), importGroupNorm18},
 	{"", "GroupNormalization", since(21), importGroupNorm},
 	{"", "MeanVarianceNormalization", since(9, 13), importMeanVarianceNorm},
+	{"", "LpNormalization", since(1, 22), importLpNorm},
+	{"", "LRN", since(1, 13), importLRN},
 }
 
 // along works on one axis of x.
@@ -239,4 +241,44 @@ func importMeanVarianceNorm(n *Node) []*ir.Value {
 	mean, variance := n.moments(x, axes)
 	deviation := n.op(ir.Add, nil, n.op(ir.Sqrt, nil, variance), n.number(x.DType(), 1e-9))
 	return one(n.op(ir.Div, nil, n.op(ir.Sub, nil, x, mean), deviation))
+}
+
+// importLpNorm: x over its norm along an axis, and 0 where that is 0.
+func importLpNorm(n *Node) []*ir.Value {
+	x := n.in[0]
+	norms := map[int64]reducer{1: reduceL1, 2: reduceL2}
+	p := n.Int("p", 2)
+	norm, axis := norms[p], n.axis("axis", -1, x.Rank())
+	if norm == nil {
+		return one(n.fail(Invalid, "give 1 or 2", "p is %d", p))
+	}
+	if !n.ok() {
+		return nil
+	}
+	return one(n.inFloat(x, func(x *ir.Value) *ir.Value {
+		by := norm(n, x, &ir.ReduceAttrs{Axes: []int64{axis}, KeepDims: true})
+		none := n.op(ir.Equal, nil, by, n.number(x.DType(), 0))
+		return n.op(ir.Where, nil, none, n.number(x.DType(), 0), n.op(ir.Div, nil, x, by))
+	}))
+}
+
+// importLRN: x / (bias + alpha × mean)^beta, with the mean of x² over size channels around each, those outside being 0.
+func importLRN(n *Node) []*ir.Value {
+	x, channels := n.in[0], n.Int("size", 0)
+	alpha, beta, bias := float64(n.Float("alpha", 1e-4)), float64(n.Float("beta", 0.75)), float64(n.Float("bias", 1))
+	if n.ok() && (x.Rank() < 2 || channels < 1 || channels > maxWindow) {
+		return one(n.fail(Invalid, "give [N, C, …] and a size from 1 up", "local response of %s over %d channels", x.Type, channels))
+	}
+	if !n.ok() {
+		return nil
+	}
+	before := (channels - 1) / 2
+	a := &ir.PoolAttrs{Kernel: []int64{channels, 1}, Strides: []int64{1, 1}, Pads: []int64{before, 0, channels - 1 - before, 0}, Dilations: []int64{1, 1}, CountIncludePad: true}
+	return one(n.inFloat(x, func(x *ir.Value) *ir.Value {
+		d := x.DType()
+		planes := n.reshape(n.op(ir.Mul, nil, x, x), size(x, 0), ir.Size(1), size(x, 1), x.Shape()[2:].NumElements())
+		mean := n.op(ir.Reshape, &ir.ReshapeAttrs{AllowZero: true}, n.op(ir.AveragePool, a, planes), n.op(ir.ShapeOf, nil, x))
+		base := n.op(ir.Add, nil, n.op(ir.Mul, nil, mean, n.number(d, alpha)), n.number(d, bias))
+		return n.op(ir.Div, nil, x, n.op(ir.Pow, nil, base, n.number(d, beta)))
+	}))
 }

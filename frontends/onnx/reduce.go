@@ -26,7 +26,8 @@ var reduceRows = []row{
 	{"", "ReduceLogSumExp", since(18, 28), reduction(axesOperand, reduceLogSumExp)},
 	{"", "ArgMax", since(1, 11, 12, 13), argument(ir.ArgMax)},
 	{"", "ArgMin", since(1, 11, 12, 13), argument(ir.ArgMin)},
-	{"", "CumSum", since(11, 14), importCumSum},
+	{"", "CumSum", since(11, 14), importCum(ir.CumSum)},
+	{"", "CumProd", since(26), importCum(ir.CumProd)},
 }
 
 // reducer reduces x over axes, with the sizes of these axes kept as 1 or not.
@@ -123,17 +124,19 @@ func argument(k ir.Kind) func(*Node) []*ir.Value {
 	}
 }
 
-func importCumSum(n *Node) []*ir.Value {
-	axis := n.ints(n.in[1], "the axis")
-	if !n.ok() {
-		return nil
+func importCum(k ir.Kind) func(*Node) []*ir.Value {
+	return func(n *Node) []*ir.Value {
+		axis := n.ints(n.in[1], "the axis")
+		if !n.ok() {
+			return nil
+		}
+		if len(axis) != 1 {
+			return one(n.fail(Invalid, "give one axis", "%d axes", len(axis)))
+		}
+		return one(n.op(k, &ir.CumAttrs{
+			Axis:      n.normalAxis(axis[0], n.in[0].Rank()),
+			Exclusive: n.Int("exclusive", 0) != 0,
+			Reverse:   n.Int("reverse", 0) != 0,
+		}, n.in[0]))
 	}
-	if len(axis) != 1 {
-		return one(n.fail(Invalid, "give one axis", "%d axes", len(axis)))
-	}
-	return one(n.op(ir.CumSum, &ir.CumAttrs{
-		Axis:      n.normalAxis(axis[0], n.in[0].Rank()),
-		Exclusive: n.Int("exclusive", 0) != 0,
-		Reverse:   n.Int("reverse", 0) != 0,
-	}, n.in[0]))
 }

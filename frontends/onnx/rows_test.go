@@ -110,6 +110,27 @@ var rowCases = []struct {
 	{"InstanceNormalization-6", 6, node("InstanceNormalization", "x,s,b", "y"), values(value("x", "f32", "n", 3, 4), value("s", "f32", 3), value("b", "f32", 3)), nil},
 	{"GroupNormalization-18", 18, node("GroupNormalization", "x,s,b", "y", attr("num_groups", 2)), values(value("x", "f32", "n", 4, 5), value("s", "f32", 2), value("b", "f32", 2)), nil},
 	{"GroupNormalization-21", 21, node("GroupNormalization", "x,s,b", "y", attr("num_groups", 2)), values(value("x", "f32", "n", 4, 5), value("s", "f32", 4), value("b", "f32", 4)), nil},
+	{"LpNormalization-22", 22, node("LpNormalization", "x", "y", attr("p", 1), attr("axis", 0)), values(value("x", "f32", "n", 4)), nil},
+	{"LRN-13", 13, node("LRN", "x", "y", attr("size", 4)), values(value("x", "f32", "n", 5, "h", "w")), nil},
+
+	{"Attention-23 packed groups", 23, node("Attention", "q,k,v,m", "y", attr("q_num_heads", 4), attr("kv_num_heads", 2), attr("is_causal", 1)), values(value("q", "f32", "b", "s", 32), value("k", "f32", "b", "t", 16), value("v", "f32", "b", "t", 16), value("m", "f32", "s", "t")), nil},
+	{"Attention-23 past f16", 23, node("Attention", "q,k,v,,pk,pv", "y,k1,v1", attr("softcap", 2.0), attr("softmax_precision", 1)), values(value("q", "f16", "b", 2, "s", 8), value("k", "f16", "b", 2, "s", 8), value("v", "f16", "b", 2, "s", 8), value("pk", "f16", "b", 2, "p", 8), value("pv", "f16", "b", 2, "p", 8)), nil},
+	{"Attention-24 lengths", 24, node("Attention", "q,k,v,m,,,l", "y,,,qk", attr("is_causal", 1), attr("qk_matmul_output_mode", 3)), values(value("q", "f32", 2, 2, 3, 8), value("k", "f32", 2, 2, 6, 8), value("v", "f32", 2, 2, 6, 8), value("m", "bool", 3, 4), value("l", "i64", 2)), nil},
+	{"Attention-25 window", 25, node("Attention", "q,k,v", "y", attr("left_window_size", 2), attr("right_window_size", 1), attr("scale", 0.5)), values(value("q", "f32", 1, 1, "s", 8), value("k", "f32", 1, 1, "s", 8), value("v", "f32", 1, 1, "s", 8)), nil},
+	{"RotaryEmbedding-23", 23, node("RotaryEmbedding", "x,c,s,p", "y", attr("num_heads", 2), attr("rotary_embedding_dim", 4)), values(value("x", "f32", "b", "s", 16), value("c", "f32", 50, 2), value("s", "f32", 50, 2), value("p", "i64", "b", "s")), nil},
+	{"RotaryEmbedding-23 interleaved", 23, node("RotaryEmbedding", "x,c,s", "y", attr("interleaved", 1)), values(value("x", "f32", 1, 2, "s", 8), value("c", "f32", 1, "s", 4), value("s", "f32", 1, "s", 4)), nil},
+	{"LinearAttention-27", 27, node("LinearAttention", "q,k,v,,d,b", "y,s", attr("q_num_heads", 4), attr("kv_num_heads", 2)), values(value("q", "f16", "b", "t", 16), value("k", "f16", "b", "t", 8), value("v", "f16", "b", "t", 6), value("d", "f16", "b", "t", 2), value("b", "f16", "b", "t", 1)), nil},
+	{"CausalConvWithState-27", 27, node("CausalConvWithState", "x,w,,p", "y,s", attr("activation", "silu")), values(value("x", "f32", "b", 3, "l"), value("w", "f32", 3, 1, 4), value("p", "f32", "b", 3, 3)), nil},
+
+	{"Einsum-12 product", 12, node("Einsum", "a,b", "y", attr("equation", "...ij,kj -> ...ki")), values(value("a", "f32", "b", 3, "n"), value("b", "f32", 5, "n")), nil},
+	{"Einsum-12 diagonal", 12, node("Einsum", "a", "y", attr("equation", "iij->j")), values(value("a", "f32", "n", "n", 3)), nil},
+	{"Einsum-12 implicit", 12, node("Einsum", "a,b", "y", attr("equation", "b,A")), values(value("a", "f32", 2), value("b", "f32", 3)), nil},
+	{"DFT-17 onesided", 17, node("DFT", "x", "y", attr("onesided", 1)), values(value("x", "f32", "b", 4, 1)), nil},
+	{"DFT-20 inverse", 20, node("DFT", "x,n", "y", attr("inverse", 1)), values(value("x", "f32", "b", 9, 2)), []*pb.TensorProto{scalarInt("n", 6)}},
+	{"DFT-20 symbolic", 20, node("DFT", "x", "y"), values(value("x", "f16", "b", "n", 2)), nil},
+	{"STFT-17", 17, node("STFT", "x,step,w", "y"), values(value("x", "f32", 1, "l", 1), value("w", "f32", 4)), []*pb.TensorProto{scalarInt("step", 2)}},
+	{"BlackmanWindow-17", 17, node("BlackmanWindow", "n", "y", attr("periodic", 0)), values(value("n", "i64")), nil},
+	{"MelWeightMatrix-17", 17, node("MelWeightMatrix", "m,n,r,lo,hi", "y"), values(value("m", "i64"), value("n", "i64"), value("r", "i64"), value("lo", "f32"), value("hi", "f32")), nil},
 	{"NegativeLogLikelihoodLoss-13", 13, node("NegativeLogLikelihoodLoss", "x,t,w", "y", attr("ignore_index", -1)), values(value("x", "f32", "n", 4), value("t", "i64", "n"), value("w", "f32", 4)), nil},
 }
 

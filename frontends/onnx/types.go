@@ -12,12 +12,15 @@ import (
 
 // typeOf is the IR type of a declared type. Dims without a name get the symbol "name.axis".
 //
-// Errors: Unsupported for a type that is no tensor, a tensor of unknown rank, and dtypes that the
+// Errors: Unsupported for a map, a tensor of unknown rank (unless in a sequence or an optional), and dtypes that the
 // IR has not; Invalid for a negative dim.
 func typeOf(t *pb.TypeProto, name string) (ir.Type, error) {
 	tt := t.GetTensorType()
+	if t.GetSequenceType() != nil || t.GetOptionalType() != nil {
+		return heldType(t)
+	}
 	if tt == nil {
-		return ir.Type{}, errf(Unsupported, "export with tensors only", "type %s: only tensors are done", typeForm(t))
+		return ir.Type{}, errf(Unsupported, "export with tensors, sequences and optionals only", "type %s is not done", typeForm(t))
 	}
 	d, err := irDType(DType(tt.GetElemType()))
 	if err != nil {

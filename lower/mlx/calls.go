@@ -114,7 +114,7 @@ const (
 	AsType
 	View // reinterprets bytes; the last axis changes where the widths differ
 	// reductions; axes are listed, and an empty list reduces nothing; of no elements, max is the least value, min the
-	// greatest, and logsumexp -inf
+	// greatest, and logsumexp -inf; long sums, means and cumsums of f32 are added in f64 on the CPU
 	Sum
 	Mean
 	Max
@@ -276,6 +276,10 @@ func reduce(name string) CallInfo {
 	return fn(name, 1, "mx."+name+"({0}, axis={axes}, keepdims={keepdims})", ints("axes"), boolean("keepdims"))
 }
 
+func sum(name string) CallInfo {
+	return fn(name, 1, "_sum(mx."+name+", {0}, {axes}, {keepdims})", ints("axes"), boolean("keepdims"))
+}
+
 // reduceOr is a reduction that in MLX throws where there are no elements.
 func reduceOr(name string) CallInfo {
 	return fn(name, 1, "_reduce_or(\""+name+"\", {0}, {axes}, {keepdims})", ints("axes"), boolean("keepdims"))
@@ -345,10 +349,10 @@ var Calls = [NumCalls]CallInfo{
 	AsType:   fn("astype", 1, "{0}.astype({dtype})", dtype("dtype")),
 	View:     fn("view", 1, "{0}.view({dtype})", dtype("dtype")),
 
-	Sum: reduce("sum"), Mean: reduce("mean"), Max: reduceOr("max"), Min: reduceOr("min"), Prod: reduce("prod"),
+	Sum: sum("sum"), Mean: sum("mean"), Max: reduceOr("max"), Min: reduceOr("min"), Prod: reduce("prod"),
 	All: reduce("all"), Any: reduce("any"), LogSumExp: reduceOr("logsumexp"), Median: reduce("median"), Var: moment("var"),
 	Std: moment("std"), ArgMax: argReduce("argmax"), ArgMin: argReduce("argmin"),
-	CumSum: cumulate("cumsum"), CumProd: cumulate("cumprod"), CumMax: cumulate("cummax"), CumMin: cumulate("cummin"),
+	CumSum: fn("cumsum", 1, "_cumsum({0}, {axis}, {reverse}, {inclusive})", integer("axis"), boolean("reverse"), boolean("inclusive")), CumProd: cumulate("cumprod"), CumMax: cumulate("cummax"), CumMin: cumulate("cummin"),
 	LogCumSumExp: cumulate("logcumsumexp"),
 	Sort:         fn("sort", 1, "mx.sort({0}, axis={axis})", integer("axis")),
 	ArgSort:      fn("argsort", 1, "mx.argsort({0}, axis={axis})", integer("axis")),

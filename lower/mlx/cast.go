@@ -35,6 +35,21 @@ func lowerCast(l *lowering, op *ir.Op) {
 	l.set(op, l.castValue(r, from, a.To))
 }
 
+// lowerBitCast: a view. Of less than a byte, the bits that are not the element's follow its sign.
+func lowerBitCast(l *lowering, op *ir.Op) {
+	r, to := l.arg(op, 0), op.Attrs.(*ir.BitCastAttrs).To
+	s, _ := Storage(to)
+	switch {
+	case to == ir.Bool:
+		r = l.b.Call(AsType, l.b.Call(View, r, ir.U8), to)
+	case to.Bits() < 8:
+		r = l.wrap(l.b.Call(View, r, s), to)
+	default:
+		r = l.b.Call(View, r, s)
+	}
+	l.set(op, r)
+}
+
 // castValue is ONNX's Cast by MLX's astype, a C cast: integers wrap, floats truncate.
 func (l *lowering) castValue(r Reg, from, to ir.DType) Reg {
 	if s, _ := Storage(from); s != from && from != to {

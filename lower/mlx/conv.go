@@ -9,9 +9,14 @@ import (
 
 var inf = math.Inf(1)
 
+// maxGroups bounds the calls that a grouped convolution over 3 axes becomes.
+const maxGroups = 4096
+
 // limitConv: MLX convolves over up to three axes, and float64 in some forms only.
 func limitConv(op *ir.Op, _ Options) string {
 	switch {
+	case op.Args[0].Rank() == 5 && op.Attrs.(*ir.ConvAttrs).Groups > maxGroups:
+		return "convolutions over 3 axes in that many groups"
 	case op.Args[0].Rank() > 5:
 		return "convolutions have at most 3 spatial axes"
 	case op.Args[0].DType() == ir.F64:
@@ -24,6 +29,10 @@ func limitConv(op *ir.Op, _ Options) string {
 // neighbours; weights that are constant are laid out once, in the setup program.
 func lowerConv(l *lowering, op *ir.Op) {
 	a, x, w, y := op.Attrs.(*ir.ConvAttrs), op.Args[0], op.Args[1], op.Result()
+	if slices.ContainsFunc(y.Shape(), func(d ir.Dim) bool { return d.Is(0) }) { // MLX refuses weights that do not fit
+		l.set(op, l.b.Call(Zeros, y.Shape(), y.DType()))
+		return
+	}
 	at, n := channelsLast, x.Rank()-2
 	input, weight := l.reg, l.reg
 	if a.NHWC {

@@ -1,6 +1,7 @@
 package mlx
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/emilyc/emily/ir"
@@ -140,6 +141,9 @@ var scatters = map[string]CallID{"none": Scatter, "add": ScatterAdd, "mul": Scat
 
 // limitScatter: on a GPU, scatter of 8-byte elements throws.
 func limitScatter(op *ir.Op, opts Options) string {
+	if idx := op.Args[1]; op.Kind == ir.ScatterND && idx.Shape()[idx.Rank()-1].Is(0) {
+		return "index tuples of no indices"
+	}
 	if d := op.Result().DType(); opts.Device == GPU && d.Size() == 8 {
 		return "scatter of " + d.String() + " is there on the CPU only"
 	}
@@ -158,9 +162,157 @@ func lowerScatterElements(l *lowering, op *ir.Op) {
 func lowerScatterND(l *lowering, op *ir.Op) {
 	x, idx, upd, a := op.Args[0], op.Args[1], op.Args[2], op.Attrs.(*ir.ScatterAttrs)
 	tuple := l.tuple(idx, x.Shape())
-	if len(tuple) == 0 {
-		l.b.Errorf("scatter_nd with empty index tuples")
+	l.set(op, l.b.Call(scatters[a.Reduction], l.reg(x), l.reg(upd), tuple))
+}
+
+// lowerTopK: the first of mx.argsort, which is stable and has NaN last. For the greatest elements the axis is reversed before
+// and after, so that of equal ones the first comes first.
+func lowerTopK(l *lowering, op *ir.Op) {
+	x, a := op.Args[0], op.Attrs.(*ir.TopKAttrs)
+	n := x.Shape()[a.Axis]
+	k := l.dims(op, 1)[0]
+	if _, known := op.Args[1].KnownDims(); !known {
+		r := l.reg(op.Args[1])
+		fits := l.b.Call(LogicalAnd, l.b.Call(LessEqual, r, l.dim(n, ir.I64)), l.b.Call(GreaterEqual, r, l.b.Int(ir.I64, 0)))
+		l.assert(fits, "topk: more elements are asked for than there are")
+	}
+	s := wholeSlice(x.Shape())
+	s.stop[a.Axis] = k
+	r := l.reg(x)
+	var places Reg
+	if a.Smallest {
+		places = l.b.Call(AsType, l.slice(l.b.Call(ArgSort, r, a.Axis), s), ir.I64)
+	} else {
+		back := l.b.Call(ArgSort, l.reverse(r, x.Shape(), a.Axis), a.Axis)
+		back = l.b.Call(AsType, l.slice(l.reverse(back, x.Shape(), a.Axis), s), ir.I64)
+		places = l.b.Call(Subtract, l.dim(n.Sub(ir.Size(1)), ir.I64), back)
+	}
+	l.define(op.Results[0], l.b.Call(TakeAlongAxis, r, places, a.Axis))
+	l.define(op.Results[1], places)
+}
+
+// limitFlat: what numbers the elements needs to know how many there are.
+func limitFlat(op *ir.Op, _ Options) string {
+	if op.Args[0].Shape().NumElements() == ir.Unknown {
+		return "the number of elements of " + op.Args[0].Type.String() + " is too complex"
+	}
+	return ""
+}
+
+// lowerNonZero: the places of elements, with those of zeros moved past the end, are sorted and cut; the run reads how many remain.
+func lowerNonZero(l *lowering, op *ir.Op) {
+	x := op.Args[0]
+	n := x.Shape().NumElements()
+	is := l.b.Call(AsType, l.b.Call(Reshape, l.reg(x), []ir.Dim{n}), ir.Bool)
+	places := l.b.Call(Where, is, l.b.Call(Arange, 0, n, 1, ir.I32), l.dim(n, ir.I32))
+	count := l.read(l.b.Call(Sum, l.b.Call(AsType, is, ir.I32), []int{0}, false), nil, 1)[0]
+	places = l.slice(l.b.Call(Sort, places, 0), slicing{[]ir.Dim{ir.Size(0)}, []ir.Dim{count}, []int64{1}})
+	if x.Rank() == 0 {
+		l.set(op, l.b.Call(Zeros, []ir.Dim{ir.Size(0), count}, ir.I64))
 		return
 	}
-	l.set(op, l.b.Call(scatters[a.Reduction], l.reg(x), l.reg(upd), tuple))
+	index := make([]Reg, x.Rank())
+	for i := x.Rank() - 1; i > 0; i-- {
+		size := l.dim(x.Shape()[i], ir.I32)
+		index[i] = l.b.Call(Remainder, places, size)
+		places = l.b.Call(FloorDivide, places, size)
+	}
+	index[0] = places
+	l.set(op, l.b.Call(AsType, l.b.Call(Stack, index, 0), ir.I64))
+}
+
+// uniqueColumns is the most elements of slices that are compared one by one.
+const uniqueColumns = 64
+
+func limitUnique(op *ir.Op, opts Options) string {
+	x, a := op.Args[0], op.Attrs.(*ir.UniqueAttrs)
+	if x.DType() == ir.C64 {
+		return "MLX does not sort complex numbers"
+	}
+	if a.Flat {
+		return limitFlat(op, opts)
+	}
+	if k, known := sliceSize(x, a.Axis).Value(); !known || k < 1 || k > uniqueColumns {
+		return fmt.Sprintf("slices of 1 to %d elements can be compared", uniqueColumns)
+	}
+	return ""
+}
+
+// sliceSize is the number of elements of a slice of x along an axis.
+func sliceSize(x *ir.Value, axis int64) ir.Dim {
+	return slices.Delete(slices.Clone(x.Shape()), int(axis), int(axis)+1).NumElements()
+}
+
+// lowerUnique ranks the slices; slices of one rank are equal. The run reads how many ranks there are.
+func lowerUnique(l *lowering, op *ir.Op) {
+	x, a := op.Args[0], op.Attrs.(*ir.UniqueAttrs)
+	r, n, axis := l.reg(x), x.Shape().NumElements(), a.Axis
+	if a.Flat {
+		r = l.b.Call(Reshape, r, []ir.Dim{n})
+	} else {
+		n = x.Shape()[axis]
+	}
+	rank, groups := l.sliceRank(r, op, n)
+	count := []ir.Dim{l.read(groups, nil, 1)[0]}
+	number := func(n ir.Dim) Reg { return l.b.Call(Arange, 0, n, 1, ir.I32) }
+	fill := func(r Reg) Reg { return l.b.Call(Full, r, count, ir.I32) }
+	first := l.b.Call(ScatterMin, fill(l.dim(n, ir.I32)), number(n), []Reg{rank})
+	ones := l.b.Call(Full, l.b.Int(ir.I32, 1), []ir.Dim{n}, ir.I32)
+	counts := l.b.Call(ScatterAdd, fill(l.b.Int(ir.I32, 0)), ones, []Reg{rank})
+	if !a.Sorted { // by where they are first
+		order := l.b.Call(ArgSort, first, 0)
+		first, counts = l.b.Call(Take, first, order, 0), l.b.Call(Take, counts, order, 0)
+		renamed := l.b.Call(Scatter, fill(l.b.Int(ir.I32, 0)), number(count[0]), []Reg{order})
+		rank = l.b.Call(Take, renamed, rank, 0)
+	}
+	l.define(op.Results[0], l.b.Call(Take, r, first, axis))
+	for i, v := range []Reg{first, rank, counts} {
+		l.define(op.Results[i+1], l.b.Call(AsType, v, ir.I64))
+	}
+}
+
+// sliceRank is the rank of each of n slices, and how many ranks there are: elements are ranked, and pairs of ranks until one is left.
+func (l *lowering) sliceRank(r Reg, op *ir.Op, n ir.Dim) (rank, groups Reg) {
+	x, a := op.Args[0], op.Attrs.(*ir.UniqueAttrs)
+	if a.Flat {
+		return l.rank(r, x.DType(), n)
+	}
+	size, _ := sliceSize(x, a.Axis).Value()
+	rows := l.b.Call(Reshape, l.b.Call(MoveAxis, r, a.Axis, 0), []ir.Dim{n, ir.Size(size)})
+	for i := range size {
+		s := wholeSlice([]ir.Dim{n, ir.Size(size)})
+		s.start[1], s.stop[1] = ir.Size(i), ir.Size(i+1)
+		column, g := l.rank(l.b.Call(Squeeze, l.slice(rows, s), []int{1}), x.DType(), n)
+		if i == 0 {
+			rank, groups = column, g
+			continue
+		}
+		pair := l.b.Call(Multiply, l.b.Call(AsType, rank, ir.I64), l.dim(n, ir.I64))
+		pair = l.b.Call(Add, pair, l.b.Call(AsType, column, ir.I64))
+		rank, groups = l.rank(pair, ir.I64, n)
+	}
+	return rank, groups
+}
+
+// rank is the rank of each of n elements among the distinct ones, as i32, and how many those are. NaN equals NaN.
+func (l *lowering) rank(r Reg, d ir.DType, n ir.Dim) (rank, groups Reg) {
+	if d == ir.Bool {
+		r = l.b.Call(AsType, r, ir.U8)
+	}
+	cut := func(r Reg, from, to ir.Dim) Reg {
+		return l.slice(r, slicing{[]ir.Dim{from}, []ir.Dim{to}, []int64{1}})
+	}
+	order := l.b.Call(ArgSort, r, 0)
+	sorted := l.b.Call(Take, r, order, 0)
+	a, b := cut(sorted, ir.Size(0), n.Sub(ir.Size(1))), cut(sorted, ir.Size(1), n)
+	differ := l.b.Call(NotEqual, a, b)
+	if d.IsFloat() {
+		differ = l.b.Call(LogicalAnd, differ, l.b.Call(Equal, a, a)) // NaN is last
+	}
+	steps := l.b.Call(CumSum, l.b.Call(AsType, differ, ir.I32), 0, false, true)
+	zero := l.b.Tensor(ir.TensorFrom([]int32{0}))
+	group := cut(l.b.Call(Concatenate, []Reg{zero, steps}, 0), ir.Size(0), n)
+	rank = l.b.Call(Scatter, l.b.Call(Zeros, []ir.Dim{n}, ir.I32), group, []Reg{order})
+	groups = l.b.Call(Add, l.b.Call(Sum, l.b.Call(AsType, differ, ir.I32), []int{0}, false), l.dim(n.Min(ir.Size(1)), ir.I32))
+	return rank, groups
 }

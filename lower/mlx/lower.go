@@ -59,7 +59,7 @@ var Rules = [ir.NumKinds]Rule{
 	ir.Silu: anyLayout(lowerSilu), ir.LeakyRelu: anyLayout(lowerLeakyRelu), ir.Elu: anyLayout(lowerElu),
 	ir.HardSigmoid: anyLayout(lowerHardSigmoid), ir.HardSwish: anyLayout(lowerHardSwish),
 	ir.Mish: anyLayout(lowerMish),
-	ir.Cast: {Lower: lowerCast, Layout: true, Moves: true, Limit: limitCast},
+	ir.Cast: {Lower: lowerCast, Layout: true, Moves: true, Limit: limitCast}, ir.BitCast: {Lower: lowerBitCast, Layout: true, Moves: true},
 
 	ir.Add: binary(Add), ir.Sub: binary(Subtract), ir.Mul: binary(Multiply), ir.Div: anyLayout(lowerDiv),
 	ir.Pow: {Lower: lowerPow, Layout: true, Limit: limitPow}, ir.Mod: anyLayout(lowerMod), ir.Min: binary(Minimum), ir.Max: binary(Maximum),
@@ -71,7 +71,7 @@ var Rules = [ir.NumKinds]Rule{
 
 	ir.ReduceSum: reduction(lowerSum), ir.ReduceMean: reduction(lowerMean), ir.ReduceProd: reduction(lowerSum),
 	ir.ReduceMax: reduction(lowerMax), ir.ReduceMin: reduction(lowerMax),
-	ir.ArgMax: {Lower: lowerArg}, ir.ArgMin: {Lower: lowerArg}, ir.CumSum: {Lower: lowerCumSum},
+	ir.ArgMax: {Lower: lowerArg}, ir.ArgMin: {Lower: lowerArg}, ir.CumSum: {Lower: lowerCum}, ir.CumProd: {Lower: lowerCum},
 
 	ir.ShapeOf: moves(lowerShapeOf), ir.Dims: moves(lowerDims), ir.Reshape: moves(lowerReshape),
 	ir.Transpose: moves(lowerTranspose), ir.Expand: moves(lowerExpand), ir.Unsqueeze: moves(lowerUnsqueeze),
@@ -82,8 +82,9 @@ var Rules = [ir.NumKinds]Rule{
 	ir.Gather: moves(lowerGather), ir.GatherElements: moves(lowerGatherElements), ir.GatherND: moves(lowerGatherND),
 	ir.ScatterElements: {Lower: lowerScatterElements, Limit: limitScatter},
 	ir.ScatterND:       {Lower: lowerScatterND, Limit: limitScatter},
+	ir.TopK:            {Lower: lowerTopK}, ir.NonZero: {Lower: lowerNonZero, Limit: limitFlat}, ir.Unique: {Lower: lowerUnique, Limit: limitUnique},
 
-	ir.MatMul: {Lower: lowerMatMul, Limit: limitMatMul},
+	ir.MatMul: {Lower: lowerMatMul, Limit: limitMatMul}, ir.Det: {Lower: lowerDet, Limit: limitDet},
 
 	ir.Conv: {Lower: lowerConv, Limit: limitConv}, ir.MaxPool: {Lower: lowerMaxPool, Limit: limitMaxPool}, ir.AveragePool: {Lower: lowerAveragePool},
 
@@ -93,10 +94,33 @@ var Rules = [ir.NumKinds]Rule{
 	ir.If: moves(lowerIf), ir.Loop: moves(lowerLoop), ir.Scan: moves(lowerScan),
 }
 
+// hostText is why ops on strings run in the interpreter.
+const hostText = "host only: MLX has no strings"
+
+// hostLists is why sequences and optionals run in the interpreter.
+const hostLists = "host only: MLX has no lists and no absent arrays"
+
 // Exempt says why a kind has no rule.
 var Exempt = [ir.NumKinds]string{
 	ir.NoKind: "no op",
 	ir.Yield:  "the end of a region, whose results the region's rule takes",
+
+	ir.StringNormalize: hostText,
+	ir.StringConcat:    hostText,
+	ir.StringSplit:     hostText,
+	ir.RegexMatch:      hostText,
+	ir.Ngrams:          hostText,
+
+	ir.MakeSequence:       hostLists,
+	ir.SequenceInsert:     hostLists,
+	ir.SequenceErase:      hostLists,
+	ir.SequenceAt:         hostLists,
+	ir.SequenceLength:     hostLists,
+	ir.SplitToSequence:    hostLists,
+	ir.ConcatFromSequence: hostLists,
+	ir.MakeOptional:       hostLists,
+	ir.OptionalHas:        hostLists,
+	ir.OptionalGet:        hostLists,
 }
 
 // anyLayout is a rule for an elementwise kind.

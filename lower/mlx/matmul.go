@@ -2,6 +2,7 @@ package mlx
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/emilyc/emily/ir"
 )
@@ -72,4 +73,28 @@ func (l *lowering) limbs(r Reg, n int) []Reg {
 		out[i] = l.b.Call(AsType, digit, ir.F64)
 	}
 	return out
+}
+
+// limitDet: MLX factors no empty matrices.
+func limitDet(op *ir.Op, _ Options) string {
+	if slices.ContainsFunc(op.Args[0].Shape(), func(d ir.Dim) bool { return d.Is(0) }) {
+		return "MLX factors no empty matrices"
+	}
+	return ""
+}
+
+// lowerDet: the product of the diagonal of mx.linalg.lu's U, and the sign of its permutation: whether it has an odd number
+// of pairs out of order.
+func lowerDet(l *lowering, op *ir.Op) {
+	x := op.Args[0]
+	n := x.Rank() - 2
+	l.set(op, l.inFloat32(l.reg(x), x.DType(), func(r Reg, d ir.DType) Reg {
+		lu := l.b.CallN(LU, 3, r)
+		product := l.b.Call(Prod, l.b.Call(Diagonal, lu[2], 0, n, n+1), []int{n}, false)
+		p := l.b.Call(AsType, lu[0], ir.I32)
+		swapped := l.b.Call(Greater, l.b.Call(ExpandDims, p, []int{n + 1}), l.b.Call(ExpandDims, p, []int{n}))
+		pairs := l.b.Call(Sum, l.b.Call(Triu, l.b.Call(AsType, swapped, ir.I32), 1), []int{n, n + 1}, false)
+		odd := l.b.Call(BitwiseAnd, pairs, l.b.Int(ir.I32, 1))
+		return l.b.Call(Where, l.b.Call(AsType, odd, ir.Bool), l.b.Call(Negative, product), product)
+	}))
 }

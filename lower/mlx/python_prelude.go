@@ -74,6 +74,20 @@ def _arange(start, stop, step, dtype):
     if start != 0:
         a = a + mx.array(start, mx.int64)
     return a.astype(dtype)`,
+	"_wide": `
+def _wide(f, x, n):  # mirrors longSum of the shim
+    if x.dtype == mx.float32 and n >= 1 << 16 and mx.default_device() == mx.cpu:
+        return f(x.astype(mx.float64)).astype(mx.float32)
+    return f(x)`,
+	"_sum": `
+def _sum(f, x, axes, keepdims):
+    n = 1
+    for i in axes:
+        n *= x.shape[i]
+    return _wide(lambda x: f(x, axis=axes, keepdims=keepdims), x, n)`,
+	"_cumsum": `
+def _cumsum(x, axis, reverse, inclusive):
+    return _wide(lambda x: mx.cumsum(x, axis=axis, reverse=reverse, inclusive=inclusive), x, x.shape[axis])`,
 	"_reduced": `
 def _reduced(x, axes, keepdims):
     return [1 if i in axes else n for i, n in enumerate(x.shape) if keepdims or i not in axes]`,

@@ -41,30 +41,12 @@ func spatial(axes []int64, rank int) bool {
 	return len(axes) == rank-2 && axes[0] == 2
 }
 
-// longSum is the number of f32 terms from which the CPU, which adds them one after another, is given f64: the
-// error of n terms is up to n · 2⁻²⁴, here 1/256.
-const longSum = 1 << 16
-
-// accumulator is the dtype to add n terms of dtype d in.
-func (l *lowering) accumulator(d ir.DType, n ir.Dim) ir.DType {
-	switch size, known := n.Value(); {
-	case isHalf(d):
-		d = ir.F32
-		fallthrough
-	case d == ir.F32:
-		if known && size >= longSum && l.opts.Device != GPU {
-			return ir.F64
-		}
+// accumulator is the dtype to add elements of dtype d in.
+func accumulator(d ir.DType) ir.DType {
+	if isHalf(d) {
+		return ir.F32
 	}
 	return d
-}
-
-func (l *lowering) terms(op *ir.Op) ir.Dim {
-	n := ir.Size(1)
-	for _, axis := range op.Attrs.(*ir.ReduceAttrs).Axes {
-		n = n.Mul(op.Args[0].Shape()[axis])
-	}
-	return n
 }
 
 // lowerSum: mx.sum and mx.prod widen integers below 32 bits, ONNX does not.
@@ -74,7 +56,7 @@ func lowerSum(l *lowering, op *ir.Op, x Reg, axes []int64) Reg {
 		call = Prod
 	}
 	d := op.Result().DType()
-	acc := l.accumulator(d, l.terms(op))
+	acc := accumulator(d)
 	r := l.b.Call(call, l.cast(x, d, acc), axes, op.Attrs.(*ir.ReduceAttrs).KeepDims)
 	if d.IsInt() && d.Bits() < 32 {
 		return l.b.Call(AsType, r, d)
@@ -84,12 +66,16 @@ func lowerSum(l *lowering, op *ir.Op, x Reg, axes []int64) Reg {
 
 // lowerMean: of integers it is the truncated quotient.
 func lowerMean(l *lowering, op *ir.Op, x Reg, axes []int64) Reg {
-	d, keep, n := op.Result().DType(), op.Attrs.(*ir.ReduceAttrs).KeepDims, l.terms(op)
+	d, keep := op.Result().DType(), op.Attrs.(*ir.ReduceAttrs).KeepDims
 	if d.IsFloat() {
-		acc := l.accumulator(d, n)
+		acc := accumulator(d)
 		return l.cast(l.b.Call(Mean, l.cast(x, d, acc), axes, keep), acc, d)
 	}
 	sum := l.b.Call(Sum, l.cast(x, d, ir.I64), axes, keep)
+	n := ir.Size(1)
+	for _, axis := range op.Attrs.(*ir.ReduceAttrs).Axes {
+		n = n.Mul(op.Args[0].Shape()[axis])
+	}
 	count := l.b.Call(DimScalar, n.Max(ir.Size(1)), ir.I64)
 	return l.cast(l.truncDiv(sum, count, ir.I64), ir.I64, d)
 }
@@ -165,11 +151,14 @@ func (l *lowering) reverse(x Reg, shape ir.Shape, axis int64) Reg {
 	return l.slice(x, s)
 }
 
-// lowerCumSum: mx.cumsum.
-func lowerCumSum(l *lowering, op *ir.Op) {
+// lowerCum: mx.cumsum and mx.cumprod.
+func lowerCum(l *lowering, op *ir.Op) {
 	a, v := op.Attrs.(*ir.CumAttrs), op.Args[0]
-	d := v.DType()
-	acc := l.accumulator(d, v.Shape()[a.Axis])
-	r := l.b.Call(CumSum, l.cast(l.reg(v), d, acc), a.Axis, a.Reverse, !a.Exclusive)
+	d, call := v.DType(), CumSum
+	if op.Kind == ir.CumProd {
+		call = CumProd
+	}
+	acc := accumulator(d)
+	r := l.b.Call(call, l.cast(l.reg(v), d, acc), a.Axis, a.Reverse, !a.Exclusive)
 	l.set(op, l.cast(r, acc, d))
 }

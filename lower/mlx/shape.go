@@ -34,15 +34,15 @@ func lowerReshape(l *lowering, op *ir.Op) {
 	}
 	target := l.reg(op.Args[1])
 	if !op.Attrs.(*ir.ReshapeAttrs).AllowZero {
-		target = l.copyZeros(target, op.Args[1], x.Shape())
+		target = l.copyZeros(target, y.Rank(), x.Shape())
 	}
 	shape := l.read(target, nil, op.Result().Rank())
 	l.set(op, l.b.Call(Reshape, l.reg(x), shape))
 }
 
-// copyZeros puts the sizes of an operand in place of 0 in a target shape.
-func (l *lowering) copyZeros(target Reg, v *ir.Value, shape ir.Shape) Reg {
-	sizes := make([]ir.Dim, int(v.Shape()[0].Terms()[0].Coef))
+// copyZeros puts the sizes of an operand in place of 0 in a target of that rank.
+func (l *lowering) copyZeros(target Reg, rank int, shape ir.Shape) Reg {
+	sizes := make([]ir.Dim, rank)
 	copy(sizes, shape)
 	zero := l.b.Call(Equal, target, l.b.Int(ir.I64, 0))
 	return l.b.Call(Where, zero, l.b.Call(Dims, sizes, ir.I64), target)

@@ -33,9 +33,9 @@ type Backend struct {
 	nodes  []*node // by id
 	values map[string]*value
 	ops    []*pb.NodeProto
-	linked bool  // the graph has edges: initializers are set, inputs follow
-	ready  bool  // an input is set: the graph is complete
-	err    error // the first misuse of a method that returns none
+	inputs []*value // that are set, in the model's order
+	linked bool     // the graph has edges: initializers are set, inputs follow
+	err    error    // the first misuse of a method that returns none
 
 	last *compiled
 }

@@ -2,6 +2,7 @@ package onnxgo
 
 import (
 	"math"
+	"slices"
 	"strings"
 
 	"gonum.org/v1/gonum/graph"
@@ -74,8 +75,11 @@ func (n *node) SetTensor(t gorgonia.Tensor) error {
 	if err != nil {
 		return onnx.Locate(err, n.at())
 	}
+	if !n.val.given {
+		n.b.inputs = append(n.b.inputs, n.val)
+		slices.SortFunc(n.b.inputs, func(v, w *value) int { return int(v.first - w.first) })
+	}
 	n.val.tensor, n.val.data, n.val.given = d, data, true
-	n.b.ready = true
 	return nil
 }
 
@@ -94,7 +98,7 @@ func (e edge) Weight() float64          { return e.weight }
 
 // NewNode makes a node. It has the next free ID, and is in the graph once it is added.
 func (b *Backend) NewNode() graph.Node {
-	if b.ready {
+	if len(b.inputs) > 0 {
 		b.misused(failf(onnx.Error{File: b.name}, onnx.Invalid, "make a backend for each model with New", "a node is added after an input was set"))
 	}
 	n := &node{id: int64(len(b.nodes)), b: b}

@@ -61,10 +61,8 @@ func (b *Backend) compiled(ctx context.Context) (*compiled, error) {
 // key identifies the types of the inputs, and the values of those bound.
 func (b *Backend) key(bound []*value) (key [sha256.Size]byte) {
 	h := sha256.New()
-	for _, name := range slices.Sorted(maps.Keys(b.values)) {
-		if v := b.values[name]; v.given {
-			fmt.Fprintf(h, "%q%s%v", name, v.data.DType, v.data.Shape)
-		}
+	for _, v := range b.inputs {
+		fmt.Fprintf(h, "%q%s%v", v.name, v.data.DType, v.data.Shape)
 	}
 	for _, v := range bound {
 		fmt.Fprintf(h, "%q%q", v.name, v.data.Strings)
@@ -96,9 +94,7 @@ func (b *Backend) graph() (*pb.GraphProto, error) {
 	for _, name := range slices.Sorted(maps.Keys(b.values)) {
 		v := b.values[name]
 		switch {
-		case name == "" || !v.used || v.produced:
-		case v.given:
-			g.Input = append(g.Input, inputProto(name, v.data))
+		case name == "" || !v.used || v.produced || v.given:
 		case v.stored(last):
 			t, err := interp.FromGorgonia(v.tensor)
 			if err != nil {
@@ -109,9 +105,11 @@ func (b *Backend) graph() (*pb.GraphProto, error) {
 			return nil, failf(onnx.Error{Tensor: name}, onnx.Missing, fmt.Sprintf("call SetInput(%d, …)", v.first), "the input is not set")
 		}
 	}
-	slices.SortFunc(g.Input, func(x, y *pb.ValueInfoProto) int {
-		return int(b.values[x.GetName()].first - b.values[y.GetName()].first)
-	})
+	for _, v := range b.inputs {
+		if v.used {
+			g.Input = append(g.Input, inputProto(v.name, v.data))
+		}
+	}
 	var err error
 	g.Output, err = b.graphOutputs()
 	return g, err
@@ -159,7 +157,7 @@ func (b *Backend) producedWhere(is func(*value) bool) []*value {
 // choose imports the graph in the first opset that takes it. Where none does, the error is of the one that came furthest.
 func (b *Backend) choose(g *pb.GraphProto) (*ir.Module, []*value, error) {
 	var worst error
-	reached := -1
+	reached := -2
 	for _, opset := range b.candidates() {
 		m, bound, err := b.importAt(g, opset)
 		if err == nil {

@@ -23,7 +23,7 @@ func TestOpset(t *testing.T) {
 		{"Slice-10 has operands", withInit(graphOf(values("x f32[2]"), values("y f32[1]"), op("Slice", "x,s,e", "y")), ints("s", 0), ints("e", 1)), nil, 10},
 		{"Clip-11 has operands", withInit(graphOf(values("x f32[2]"), values("y f32[2]"), op("Clip", "x,lo", "y")), scalar("lo", 0)), nil, 11},
 		{"ReduceSum-13 has operands", withInit(graphOf(values("x f32[2]"), values("y f32[1]"), op("ReduceSum", "x,a", "y")), ints("a", 0)), nil, 13},
-		{"Gelu came with 20", graphOf(values("x f32[2]"), values("y f32[2]"), op("Gelu", "x", "y")), nil, 20},
+		{"HardSwish came with 14", graphOf(values("x f32[2]"), values("y f32[2]"), op("HardSwish", "x", "y")), nil, 14},
 		{"Softmax was legal before", soft, nil, 10},
 		{"unless told", soft, []Option{WithOpset(13)}, 13},
 	} {
@@ -56,7 +56,8 @@ func TestCandidates(t *testing.T) {
 	}{
 		{"Neg came with 1, 6 and 13", graphOf(values("x f32[2]"), values("y f32[2]"), op("Neg", "x", "y")), []int64{10, 5, 13}},
 		{"Scatter went with 11", graphOf(values("x f32[2]", "i i64[2]"), values("y f32[2]"), op("Scatter", "x,i,x", "y")), []int64{10}},
-		{"Gelu came with 20", graphOf(values("x f32[2]"), values("y f32[2]"), op("Gelu", "x", "y")), []int64{20}},
+		{"HardSwish came with 14", graphOf(values("x f32[2]"), values("y f32[2]"), op("HardSwish", "x", "y")), []int64{14, 22}},
+		{"Gelu was com.microsoft's before 20", graphOf(values("x f32[2]"), values("y f32[2]"), op("Gelu", "x", "y")), []int64{10, 20}},
 	} {
 		b, _ := loaded(t, c.graph)
 		if d := cmp.Diff(c.want, b.candidates()); d != "" {

@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -84,6 +85,30 @@ func Versions(domain, op string) []*Schema {
 	e.once.Do(func() { e.versions = parse(strings.Clone(domain), strings.Clone(op), e.text) })
 	return e.versions
 }
+
+// Newest is the newest version of a domain that the table knows: the last in which one of its operators changed. It
+// is 0 for a domain that the table lacks.
+func Newest(domain string) int64 {
+	if domain == "ai.onnx" {
+		domain = ""
+	}
+	return newest()[domain]
+}
+
+var newest = sync.OnceValue(func() map[string]int64 {
+	last := map[string]int64{}
+	for k, e := range index() {
+		for line := range strings.Lines(e.text) {
+			if v, ok := strings.CutPrefix(line, "version "); ok {
+				digits, _, _ := strings.Cut(strings.TrimSpace(v), " ")
+				if n, err := strconv.ParseInt(digits, 10, 64); err == nil {
+					last[k.domain] = max(last[k.domain], n)
+				}
+			}
+		}
+	}
+	return last
+})
 
 // All yields every version of every operator, by domain, name and version.
 func All() iter.Seq[*Schema] {

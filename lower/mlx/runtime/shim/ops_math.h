@@ -62,6 +62,34 @@ inline array reduceOr(Ctx& c, const Call& k, Reduce f, const array& none) {
   return mx::full(reduced(a, axes, k.params[1].b), none, a.dtype(), c.s);
 }
 
+// longSum is the number of f32 terms from which the CPU, which adds them one after another, is given f64: the error of
+// n terms is up to n / 2^24 of their sum of magnitudes.
+constexpr int64_t longSum = 1 << 16;
+
+// needsWide reports whether n elements of a are to be added in f64.
+inline bool needsWide(Ctx& c, const array& a, int64_t n) {
+  return a.dtype() == mx::float32 && n >= longSum && c.s.device == mx::Device(mx::Device::cpu);
+}
+
+// summed is a sum or a mean.
+inline array summed(Ctx& c, const Call& k, Reduce f) {
+  auto& a = c.in(k, 0);
+  auto axes = c.ints(k, 0);
+  bool keep = k.params[1].b;
+  int64_t n = 1;
+  for (int i : axes) n *= a.shape(i);
+  if (!needsWide(c, a, n)) return f(a, axes, keep, c.s);
+  return mx::astype(f(mx::astype(a, mx::float64, c.s), axes, keep, c.s), mx::float32, c.s);
+}
+
+inline array cumsum(Ctx& c, const Call& k) {
+  auto& a = c.in(k, 0);
+  int axis = c.i32(k, 0);
+  bool reverse = k.params[1].b, inclusive = k.params[2].b;
+  if (!needsWide(c, a, a.shape(axis))) return mx::cumsum(a, axis, reverse, inclusive, c.s);
+  return mx::astype(mx::cumsum(mx::astype(a, mx::float64, c.s), axis, reverse, inclusive, c.s), mx::float32, c.s);
+}
+
 using Winner = array (*)(const array&, int, bool, mx::StreamOrDevice);
 
 // winner is f, which throws for any operand without elements, though only an axis without elements has no winner.
@@ -93,11 +121,11 @@ inline const Row mathRows[] = {
     {"astype", OUT(mx::astype(c.in(k, 0), k.params[0].dtype, c.s))},
     {"view", OUT(mx::view(c.in(k, 0), k.params[0].dtype, c.s))},
 
-    RED(sum), RED(mean), RED(prod), RED(all), RED(any), RED(median),
+    {"sum", OUT(summed(c, k, static_cast<Reduce>(mx::sum)))}, {"mean", OUT(summed(c, k, static_cast<Reduce>(mx::mean)))}, RED(prod), RED(all), RED(any), RED(median),
     REDUCE_OR(max, limit(c.in(k, 0).dtype(), false)), REDUCE_OR(min, limit(c.in(k, 0).dtype(), true)),
     REDUCE_OR(logsumexp, limit(c.in(k, 0).dtype(), false)),
     MOMENT(var), MOMENT(std), WINNER(argmax), WINNER(argmin),
-    {"cumsum", OUT(mx::cumsum(c.in(k, 0), c.i32(k, 0), k.params[1].b, k.params[2].b, c.s))},
+    {"cumsum", OUT(cumsum(c, k))},
     {"cumprod", OUT(mx::cumprod(c.in(k, 0), c.i32(k, 0), k.params[1].b, k.params[2].b, c.s))},
     CUM(cummax), CUM(cummin), CUM(logcumsumexp),
     {"sort", OUT(mx::sort(c.in(k, 0), c.i32(k, 0), c.s))},

@@ -115,13 +115,11 @@ func elementwiseCases() []diffCase {
 	return cs
 }
 
-// floatMod is pairs without the infinite ones, whose remainder differs in sign conventions of C libraries.
 func floatMod(d ir.DType) []*ir.Tensor {
 	a := tensorOf(d, []float64{0, 1, -1, 5.5, -5.5, 7, -7, 0.25, math.NaN()}, 9, 1)
 	return []*ir.Tensor{a, tensorOf(d, []float64{1, -1, 2, -2, 3.5, -3.5, 0.75})}
 }
 
-// nonZero replaces the zeros of the second tensor by 5.
 func nonZero(ts []*ir.Tensor) []*ir.Tensor {
 	v := values(ts[1])
 	for i := range v {
@@ -130,57 +128,4 @@ func nonZero(ts []*ir.Tensor) []*ir.Tensor {
 		}
 	}
 	return []*ir.Tensor{ts[0], tensorOf(ts[1].DType, v, ts[1].Shape...)}
-}
-
-func reduceCases() []diffCase {
-	var cs []diffCase
-	add := func(c diffCase) { cs = append(cs, c) }
-	kinds := []ir.Kind{ir.ReduceSum, ir.ReduceMean, ir.ReduceMax, ir.ReduceMin, ir.ReduceProd}
-	for _, d := range append(append([]ir.DType{}, floatTypes...), intTypes...) {
-		for _, k := range kinds {
-			for _, axes := range [][]int64{{0}, {1}, {2}, {0, 1}, {1, 2}, {0, 1, 2}, {}} {
-				for _, keep := range []bool{false, true} {
-					add(op(k, &ir.ReduceAttrs{Axes: axes, KeepDims: keep}, random(d, 2, 3, 4)))
-				}
-			}
-		}
-		for _, axis := range []int64{0, 1} {
-			for i := range 4 {
-				a := &ir.ArgAttrs{Axis: axis, KeepDims: i&1 == 1, Last: i&2 == 2}
-				add(op(ir.ArgMax, a, random(d, 3, 7)))
-				add(op(ir.ArgMin, a, random(d, 3, 7)))
-				add(op(ir.CumSum, &ir.CumAttrs{Axis: axis, Exclusive: i&1 == 1, Reverse: i&2 == 2}, random(d, 3, 7)))
-			}
-		}
-	}
-	nan := tensorOf(ir.F32, []float64{1, math.NaN(), 3, math.Inf(1), math.Inf(-1), 0, math.NaN(), math.NaN(), 2}, 3, 3)
-	for _, k := range kinds {
-		add(op(k, &ir.ReduceAttrs{Axes: []int64{1}}, nan))
-		add(op(k, &ir.ReduceAttrs{Axes: []int64{0}, KeepDims: true}, nan))
-	}
-	for _, last := range []bool{false, true} {
-		add(op(ir.ArgMax, &ir.ArgAttrs{Axis: 1, Last: last}, nan))
-		add(op(ir.ArgMin, &ir.ArgAttrs{Axis: 0, Last: last}, nan))
-	}
-	for _, k := range kinds[:1] {
-		add(op(k, &ir.ReduceAttrs{Axes: []int64{1}}, random(ir.F32, 2, 0)))
-	}
-	empty := op(ir.ReduceMax, &ir.ReduceAttrs{Axes: []int64{1}}, random(ir.F32, 2, 0))
-	empty.static = true
-	add(empty)
-	add(op(ir.ReduceMax, &ir.ReduceAttrs{Axes: []int64{1}}, random(ir.Bool, 2, 3)))
-	add(op(ir.ReduceMin, &ir.ReduceAttrs{Axes: []int64{1}}, random(ir.Bool, 2, 3)))
-	tenths := ir.NewTensor(ir.F32, 1, 300_000)
-	for i := range ir.View[float32](tenths) {
-		ir.View[float32](tenths)[i] = 0.1
-	}
-	long := op(ir.ReduceMean, &ir.ReduceAttrs{Axes: []int64{1}}, tenths)
-	long.static = true
-	add(long)
-	ones := tensorOf(ir.BF16, make([]float64, 600), 600)
-	for i := range ones.Data {
-		ones.Data[i] = []byte{0x80, 0x3f}[i%2]
-	}
-	add(op(ir.CumSum, &ir.CumAttrs{}, ones))
-	return cs
 }

@@ -1,0 +1,161 @@
+package onnx
+
+import (
+	"github.com/emilyc/emily/ir"
+)
+
+// grouped attention's operands, by their places.
+const (
+	gqaSeqLens = iota + 5
+	gqaTotal
+	gqaCos
+	gqaSin
+	gqaPositions
+	gqaBias
+	gqaSink
+	gqaRest // scales of quantized caches, norms of queries and keys
+)
+
+// importGroupQueryAttention: causal attention of [B, S, H × D] over a cache [B, K, P, D], of which each batch element fills the first
+// seqlens_k + 1 - S places, and the new keys and values after them.
+func importGroupQueryAttention(n *Node) []*ir.Value {
+	window, softcap := n.Int("local_window_size", -1), float64(n.Float("softcap", 0))
+	smooth := n.Int("smooth_softmax", -1) > 0
+	n.gqaLimits()
+	q, k, v := n.gqaOperands(n.Int("num_heads", 0), n.Int("kv_num_heads", 0))
+	scale := n.microsoftScale(q)
+	total := n.dims(n.scalar(n.in[gqaTotal]), "total_sequence_length")
+	if !n.ok() || len(total) != 1 {
+		return nil
+	}
+	s := n.dim(size(q, 2))
+	filled := n.gqaFilled(s, n.dim(total[0]))
+	places := n.op(ir.Add, nil, n.unsqueeze(filled, 1), n.count(s)) // [B, S]
+	if n.Int("do_rotary", 0) != 0 {
+		q, k = n.gqaRotary(q, k, places)
+	} else {
+		n.Int("rotary_interleaved", 0)
+	}
+	if past := n.arg(3); past != nil {
+		length := size(past, 2).Max(total[0])
+		k, v = n.cached(past, k, filled, length), n.cached(n.arg(4), v, filled, length)
+	}
+	heads := n.attentionHeads(q, k, v)
+	if !n.ok() {
+		return nil
+	}
+	scores := heads.scores(n, q, k, scale)
+	if softcap > 0 {
+		c := n.number(q.DType(), softcap)
+		scores = n.op(ir.Mul, nil, n.op(ir.Tanh, nil, n.op(ir.Div, nil, scores, c)), c)
+	}
+	if bias := n.arg(gqaBias); bias != nil {
+		scores = n.op(ir.Add, nil, scores, n.padMask(bias, size(k, 2)))
+	}
+	var m attentionMask
+	m.window(n, n.unsqueeze(places, 1, 3), n.count(n.dim(size(k, 2))), max(window, 0)-1, 0) // the window counts the query's own key
+	m.empty = false // a query sees its own key
+	probs := n.sunk(m.apply(n, scores), smooth)
+	y := n.packHeads(heads.mix(n, probs, v, q.DType()))
+	return []*ir.Value{y, k, v}
+}
+
+// gqaLimits refuses what is not done.
+func (n *Node) gqaLimits() {
+	n.Float("qk_norm_epsilon", 0)
+	n.Int("sliding_window_cache", 0)
+	for i := gqaRest; i < len(n.in); i++ {
+		if n.in[i] != nil {
+			n.fail(Unsupported, "export without it", "operand %d of grouped attention", i)
+		}
+	}
+	if n.Int("causal", 1) == 0 || n.Int("qk_output", 0) != 0 || n.Int("kv_cache_bit_width", 0) != 0 ||
+		n.String("k_quant_type", "NONE") != "NONE" || n.String("v_quant_type", "NONE") != "NONE" {
+		n.fail(Unsupported, "export causal, without quantized caches and the output of scores", "causal = 0, a quantized cache, or qk_output")
+	}
+	if (n.arg(3) == nil) != (n.arg(4) == nil) {
+		n.fail(Invalid, "give past_key and past_value, or none", "one of past_key and past_value is absent")
+	}
+}
+
+// gqaOperands are queries [B, H, S, D], keys and values [B, K, S, D]; the query may have all three in its last axis.
+func (n *Node) gqaOperands(num, kv int64) (q, k, v *ir.Value) {
+	q, k, v = n.in[0], n.arg(1), n.arg(2)
+	if (k == nil) != (v == nil) || q.Rank() != 3 || num < 1 || kv < 1 {
+		return n.fail(Invalid, "give [B, S, H × D] and [B, S, K × D] twice, or all in one", "query of %s, and one of key and value, or no heads", q.Type), k, v
+	}
+	if k == nil {
+		each, even := size(q, 2).ExactDiv(ir.Size(num + 2*kv))
+		if !even {
+			return n.fail(Invalid, "give [B, S, (H + 2 × K) × D]", "%d and twice %d heads in %s", num, kv, q.Type), k, v
+		}
+		wide := each.Mul(ir.Size(kv))
+		parts := n.b.Ops(ir.Split, &ir.SplitAttrs{Axis: 2, Sizes: []ir.Dim{each.Mul(ir.Size(num)), wide, wide}}, nil, q)
+		if !n.ok() {
+			return q, k, v
+		}
+		q, k, v = parts[0], parts[1], parts[2]
+	}
+	return n.unpackHeads(q, num), n.unpackHeads(k, kv), n.unpackHeads(v, kv)
+}
+
+// gqaFilled is how many places of the cache are filled, [B]: none where the tokens are all there are.
+func (n *Node) gqaFilled(s, total *ir.Value) *ir.Value {
+	lengths := n.cast(n.in[gqaSeqLens], ir.I64)
+	if lengths.Rank() == 2 && size(lengths, 1).Is(1) {
+		lengths = n.squeeze(lengths, 1)
+	}
+	one, zero := n.b.Const(ir.Scalar(int64(1))), n.b.Const(ir.Scalar(int64(0)))
+	before := n.op(ir.Sub, nil, n.op(ir.Add, nil, lengths, one), s)
+	return n.op(ir.Where, nil, n.op(ir.Equal, nil, s, total), zero, before)
+}
+
+func (n *Node) gqaRotary(q, k, places *ir.Value) (*ir.Value, *ir.Value) {
+	cos, sin, interleaved := n.arg(gqaCos), n.arg(gqaSin), n.Int("rotary_interleaved", 0) != 0
+	if cos == nil || sin == nil || cos.Rank() != 2 {
+		return n.fail(Missing, "give cos_cache and sin_cache", "rotation without caches"), k
+	}
+	if given := n.arg(gqaPositions); given != nil {
+		places = given
+	}
+	half, ok := size(cos, 1).Value()
+	if !ok {
+		return n.fail(Unsupported, "bind its sizes", "cos_cache is %s", cos.Type), k
+	}
+	cos, sin = n.op(ir.Gather, &ir.AxisAttrs{}, cos, places), n.op(ir.Gather, &ir.AxisAttrs{}, sin, places)
+	return n.rotary(q, cos, sin, 2*half, interleaved), n.rotary(k, cos, sin, 2*half, interleaved)
+}
+
+// cached is a cache with new entries after the filled places of each batch element, of the given length: [B, K, length, D]. What comes
+// after them is what was there before, or, past the end, the last new entry: no query sees it.
+func (n *Node) cached(past, fresh, filled *ir.Value, length ir.Dim) *ir.Value {
+	if !n.ok() || past.Rank() != 4 {
+		return n.fail(Invalid, "give [B, K, P, D]", "cache of %s", past.Type)
+	}
+	if past.DType() != fresh.DType() {
+		return n.fail(Unsupported, "export without a quantized cache", "cache of %s", past.Type)
+	}
+	all := n.transpose(n.op(ir.Concat, &ir.AxisAttrs{Axis: 2}, past, fresh), 0, 2, 1, 3)
+	at, from := n.unsqueeze(n.count(n.dim(length)), 0), n.unsqueeze(filled, 1)
+	added := n.op(ir.Min, nil, n.op(ir.Sub, nil, at, from), n.dim(size(fresh, 2).Sub(ir.Size(1))))
+	places := n.op(ir.Where, nil, n.op(ir.Less, nil, at, from), at, n.op(ir.Add, nil, added, n.dim(size(past, 2))))
+	picked := n.op(ir.GatherND, &ir.GatherNDAttrs{BatchDims: 1}, all, n.unsqueeze(places, 2))
+	return n.transpose(picked, 0, 2, 1, 3)
+}
+
+// sunk is a softmax with one more score in each row, that takes its part and goes to nothing: head_sink, or 0 where smooth.
+func (n *Node) sunk(scores *ir.Value, smooth bool) *ir.Value {
+	sink := n.arg(gqaSink)
+	if sink == nil && !smooth || !n.ok() {
+		return n.op(ir.Softmax, &ir.AxisAttrs{Axis: 3}, scores)
+	}
+	shape := scores.Shape()
+	if sink == nil {
+		sink = n.number(scores.DType(), 0)
+	} else {
+		sink = n.unsqueeze(sink, 1, 2)
+	}
+	sink = n.op(ir.Expand, nil, sink, n.b.Dims(shape[0], shape[1], shape[2], ir.Size(1)))
+	probs := n.op(ir.Softmax, &ir.AxisAttrs{Axis: 3}, n.op(ir.Concat, &ir.AxisAttrs{Axis: 3}, scores, sink))
+	return n.slice(probs, n.b.Ints(0), n.b.Dims(shape[3]), []int64{3}, []int64{1})
+}

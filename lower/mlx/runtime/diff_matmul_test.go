@@ -1,0 +1,21 @@
+package runtime_test
+
+import (
+	"github.com/emilyc/emily/ir"
+)
+
+func matmulCases() []diffCase {
+	var cs []diffCase
+	for _, d := range append(append([]ir.DType{}, floatTypes...), intTypes...) {
+		for _, s := range [][2][]int{{{3, 4}, {4, 2}}, {{4}, {4, 2}}, {{3, 4}, {4}}, {{4}, {4}}, {{2, 3, 4}, {4, 5}}, {{2, 1, 3, 4}, {5, 4, 2}}, {{2, 0}, {0, 3}}, {{0, 4}, {4, 2}}} {
+			cs = append(cs, op(ir.MatMul, nil, random(d, s[0]...), random(d, s[1]...)))
+		}
+		if d.IsInt() {
+			cs = append(cs, op(ir.MatMul, nil, tensorOf(d, values(edges(d))[:6], 2, 3), tensorOf(d, values(edges(d))[2:8], 3, 2)))
+		}
+	}
+	return append(cs, diffCase{name: "transposed-weight", in: []*ir.Tensor{random(ir.F32, 2, 3, 4), random(ir.F32, 5, 4)},
+		build: func(b *ir.Builder, x []*ir.Value) []*ir.Value {
+			return b.Ops(ir.MatMul, nil, nil, x[0], b.Op(ir.Transpose, &ir.PermAttrs{Perm: []int64{1, 0}}, x[1]))
+		}})
+}
