@@ -137,6 +137,9 @@ var Kernels = [ir.NumKinds]Kernel{
 	ir.OptionalHas:        evalOptionalHas,
 	ir.OptionalGet:        evalOptionalGet,
 
+	ir.RandomUniform: evalRandomUniform,
+	ir.DecodeImage:   evalDecodeImage,
+
 	ir.If:   evalIf,
 	ir.Loop: evalLoop,
 	ir.Scan: evalScan,

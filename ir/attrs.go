@@ -174,6 +174,15 @@ type (
 	BitCastAttrs struct {
 		To DType `ir:"to,always"`
 	}
+	// RandomAttrs: the dtype of random numbers, f32 or f64, and what their generator starts from.
+	RandomAttrs struct {
+		DType DType `ir:"dtype,always"`
+		Seed  int64 `ir:"seed,always"`
+	}
+	// ImageAttrs: Format is rgb, bgr or grayscale.
+	ImageAttrs struct {
+		Format string `ir:"format,always"`
+	}
 	// IsInfAttrs: which infinities count.
 	IsInfAttrs struct {
 		Negative bool `ir:"negative,always"`

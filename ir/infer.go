@@ -475,6 +475,9 @@ var inferences = [NumKinds]func(*Infer){
 	OptionalHas:        inferOptionalHas,
 	OptionalGet:        inferOptionalGet,
 
+	RandomUniform: inferRandomUniform,
+	DecodeImage:   inferDecodeImage,
+
 	If:   inferIf,
 	Loop: inferLoop,
 	Scan: inferScan,

@@ -135,6 +135,10 @@ const (
 	MakeOptional
 	OptionalHas
 	OptionalGet
+	// random
+	RandomUniform
+	// image
+	DecodeImage
 	// control
 	If
 	Loop
@@ -157,6 +161,8 @@ const (
 	NormFamily        Family = "norm"
 	ControlFamily     Family = "control"
 	SequenceFamily    Family = "sequence"
+	RandomFamily      Family = "random"
+	ImageFamily       Family = "image"
 	TextFamily        Family = "text"
 )
 
@@ -296,6 +302,9 @@ func kindTable() [NumKinds]KindInfo {
 		MakeOptional:       optional(op("make_optional", SequenceFamily, 0, 1, attrs[SequenceAttrs]()), 0),
 		OptionalHas:        op("optional_has", SequenceFamily, 1, 1, nil),
 		OptionalGet:        op("optional_get", SequenceFamily, 1, 1, nil),
+
+		RandomUniform: op("random_uniform", RandomFamily, 1, 1, attrs[RandomAttrs]()),
+		DecodeImage:   op("decode_image", ImageFamily, 1, 1, attrs[ImageAttrs]()),
 
 		If:   with(op("if", ControlFamily, 1, -1, nil), HasRegions),
 		Loop: with(optional(op("loop", ControlFamily, 2, -1, attrs[LoopAttrs]()), 0, 1), HasRegions),

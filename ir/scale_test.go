@@ -58,7 +58,7 @@ func TestLinear(t *testing.T) {
 		t.Skip("takes seconds")
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
-	small, large := chain(t, 5_000), chain(t, 50_000)
+	small, large := chain(t, 2_000), chain(t, 20_000)
 	smallText, largeText := small.String(), large.String()
 	for _, s := range stages {
 		t.Run(s.name, func(t *testing.T) {
@@ -73,9 +73,9 @@ func TestLinear(t *testing.T) {
 				return least
 			}
 			a, b := best(small, smallText, 3), best(large, largeText, 2)
-			t.Logf("5,000 ops %v, 50,000 ops %v", a, b)
+			t.Logf("2,000 ops %v, 20,000 ops %v", a, b)
 			if b > 30*a+10*time.Millisecond {
-				t.Errorf("5,000 ops take %v, 50,000 take %v", a, b)
+				t.Errorf("2,000 ops take %v, 20,000 take %v", a, b)
 			}
 		})
 	}

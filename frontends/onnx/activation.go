@@ -147,35 +147,6 @@ func importDropout10(n *Node) []*ir.Value {
 	return n.dropped(mask)
 }
 
-// importDropout: from opset 12 on, an operand says whether it trains.
-func importDropout(n *Node) []*ir.Value {
-	n.Int("seed", 0)
-	if n.flag(n.arg(2), "training_mode", false) {
-		n.checkRatio(n.arg(1))
-	}
-	return n.dropped(ir.Bool)
-}
-
-// checkRatio makes sure that no element is dropped.
-func (n *Node) checkRatio(ratio *ir.Value) {
-	const remedy = "export the model for inference"
-	if ratio == nil {
-		n.fail(Unsupported, remedy, "dropout in training mode is random")
-		return
-	}
-	t := n.constOf(ratio)
-	if t == nil {
-		n.b.Fail(n.needs(ratio, "the ratio of dropout in training mode must be known when the model is compiled"))
-		return
-	}
-	for _, b := range t.Data {
-		if b != 0 {
-			n.fail(Unsupported, remedy, "dropout in training mode is random")
-			return
-		}
-	}
-}
-
 // dropped is the data as it is, and a mask of ones.
 func (n *Node) dropped(mask ir.DType) []*ir.Value {
 	if !n.wants(1) {

@@ -37,7 +37,7 @@ func importEinsum(n *Node) []*ir.Value {
 	terms := make([]term, len(specs))
 	ellipsis := 0
 	for i, spec := range specs {
-		labels, width := n.labels(spec, n.in[i].Rank())
+		labels, width := n.einsumLabels(spec, n.in[i].Rank())
 		if !n.ok() {
 			return nil
 		}
@@ -59,9 +59,9 @@ func importEinsum(n *Node) []*ir.Value {
 	return one(n.orderAs(acc, out))
 }
 
-// labels are those of a term for an operand of that rank, and how many axes its ellipsis stands for. A rank below 0 is that
+// einsumLabels are those of a term for an operand of that rank, and how many axes its ellipsis stands for. A rank below 0 is that
 // of the output: there the ellipsis is -rank - 1 axes.
-func (n *Node) labels(spec string, rank int) (list []label, ellipsis int) {
+func (n *Node) einsumLabels(spec string, rank int) (list []label, ellipsis int) {
 	before, after, has := strings.Cut(spec, "...")
 	letters := before + after
 	if i := strings.IndexFunc(letters, func(r rune) bool { return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z') }); i >= 0 {
@@ -109,7 +109,7 @@ func implicitLabels(left string, ellipsis int) []label {
 }
 
 func (n *Node) outputLabels(spec string, ellipsis int, terms []term) []label {
-	list, _ := n.labels(spec, -1-ellipsis)
+	list, _ := n.einsumLabels(spec, -1-ellipsis)
 	for i, l := range list {
 		if slices.Contains(list[:i], l) || !slices.ContainsFunc(terms, func(t term) bool { return slices.Contains(t.labels, l) }) {
 			n.fail(Invalid, "give each letter of the output once, and in a term before", "output %q of the equation", clip(spec))

@@ -54,7 +54,7 @@ func importGroupQueryAttention(n *Node) []*ir.Value {
 	}
 	var m attentionMask
 	m.window(n, n.unsqueeze(places, 1, 3), n.count(n.dim(size(k, 2))), max(window, 0)-1, 0) // the window counts the query's own key
-	m.empty = false // a query sees its own key
+	m.empty = false                                                                         // a query sees its own key
 	probs := n.sunk(m.apply(n, scores), smooth)
 	y := n.packHeads(heads.mix(n, probs, v, q.DType()))
 	return []*ir.Value{y, k, v}
@@ -126,8 +126,7 @@ func (n *Node) gqaRotary(q, k, places *ir.Value) (*ir.Value, *ir.Value) {
 	return n.rotary(q, cos, sin, 2*half, interleaved), n.rotary(k, cos, sin, 2*half, interleaved)
 }
 
-// cached is a cache with new entries after the filled places of each batch element, of the given length: [B, K, length, D]. What comes
-// after them is what was there before, or, past the end, the last new entry: no query sees it.
+// cached is a cache with new entries after the filled places of each batch element, and zeros after these: [B, K, length, D].
 func (n *Node) cached(past, fresh, filled *ir.Value, length ir.Dim) *ir.Value {
 	if !n.ok() || past.Rank() != 4 {
 		return n.fail(Invalid, "give [B, K, P, D]", "cache of %s", past.Type)
@@ -137,10 +136,14 @@ func (n *Node) cached(past, fresh, filled *ir.Value, length ir.Dim) *ir.Value {
 	}
 	all := n.transpose(n.op(ir.Concat, &ir.AxisAttrs{Axis: 2}, past, fresh), 0, 2, 1, 3)
 	at, from := n.unsqueeze(n.count(n.dim(length)), 0), n.unsqueeze(filled, 1)
-	added := n.op(ir.Min, nil, n.op(ir.Sub, nil, at, from), n.dim(size(fresh, 2).Sub(ir.Size(1))))
-	places := n.op(ir.Where, nil, n.op(ir.Less, nil, at, from), at, n.op(ir.Add, nil, added, n.dim(size(past, 2))))
+	place := n.op(ir.Sub, nil, at, from) // among the new ones
+	last := n.dim(size(fresh, 2).Sub(ir.Size(1)))
+	added := n.op(ir.Add, nil, n.op(ir.Min, nil, place, last), n.dim(size(past, 2)))
+	places := n.op(ir.Where, nil, n.op(ir.Less, nil, at, from), at, added)
+	places = n.op(ir.Min, nil, places, n.dim(size(past, 2).Add(size(fresh, 2)).Sub(ir.Size(1)))) // lengths may be wrong
 	picked := n.op(ir.GatherND, &ir.GatherNDAttrs{BatchDims: 1}, all, n.unsqueeze(places, 2))
-	return n.transpose(picked, 0, 2, 1, 3)
+	used := n.unsqueeze(n.op(ir.LessEqual, nil, place, last), 2, 3)
+	return n.transpose(n.op(ir.Where, nil, used, picked, n.number(past.DType(), 0)), 0, 2, 1, 3)
 }
 
 // sunk is a softmax with one more score in each row, that takes its part and goes to nothing: head_sink, or 0 where smooth.

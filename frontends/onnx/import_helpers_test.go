@@ -66,6 +66,12 @@ func node(op, in, out string, attrs ...*pb.AttributeProto) *pb.NodeProto {
 	return &pb.NodeProto{OpType: &op, Name: &name, Input: split(in), Output: split(out), Attribute: attrs}
 }
 
+// of puts a node into a domain.
+func of(domain string, p *pb.NodeProto) *pb.NodeProto {
+	p.Domain = &domain
+	return p
+}
+
 // attr makes an attribute of the type that v has.
 func attr(name string, v any) *pb.AttributeProto {
 	a := &pb.AttributeProto{Name: &name}
@@ -135,6 +141,12 @@ func scalarInt(name string, v int64) *pb.TensorProto {
 	return t
 }
 
+func scalarInt32(name string, v int32) *pb.TensorProto {
+	t := tensorOf(name, pb.TensorProto_INT32)
+	t.Int32Data = []int32{v}
+	return t
+}
+
 func floats32(name string, v ...float32) *pb.TensorProto {
 	t := tensorOf(name, pb.TensorProto_FLOAT, int64(len(v)))
 	t.FloatData = v
@@ -145,7 +157,8 @@ func floats32(name string, v ...float32) *pb.TensorProto {
 func modelFile(t testing.TB, opset int64, g *pb.GraphProto, functions ...*pb.FunctionProto) *File {
 	t.Helper()
 	f, err := FromBytes("model.onnx", marshal(t, &pb.ModelProto{IrVersion: ptr(int64(10)), Graph: g, Functions: functions,
-		OpsetImport: []*pb.OperatorSetIdProto{{Domain: ptr(""), Version: &opset}, {Domain: ptr("local"), Version: ptr(int64(1))}}}))
+		OpsetImport: []*pb.OperatorSetIdProto{{Domain: ptr(""), Version: &opset}, {Domain: ptr("local"), Version: ptr(int64(1))},
+			{Domain: ptr("com.microsoft"), Version: ptr(int64(1))}, {Domain: ptr("ai.onnx.preview"), Version: ptr(int64(1))}}}))
 	if err != nil {
 		t.Fatal(err)
 	}

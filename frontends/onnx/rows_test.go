@@ -131,6 +131,15 @@ var rowCases = []struct {
 	{"STFT-17", 17, node("STFT", "x,step,w", "y"), values(value("x", "f32", 1, "l", 1), value("w", "f32", 4)), []*pb.TensorProto{scalarInt("step", 2)}},
 	{"BlackmanWindow-17", 17, node("BlackmanWindow", "n", "y", attr("periodic", 0)), values(value("n", "i64")), nil},
 	{"MelWeightMatrix-17", 17, node("MelWeightMatrix", "m,n,r,lo,hi", "y"), values(value("m", "i64"), value("n", "i64"), value("r", "i64"), value("lo", "f32"), value("hi", "f32")), nil},
+	{"FlexAttention-1", 23, of("ai.onnx.preview", node("FlexAttention", "q,k,v", "y", attr("score_mod", graph(values(value("s", "f32", 1, 4, 3, 5)), untyped("o"), node("Tanh", "s", "o"))))), values(value("q", "f16", 1, 4, 3, 8), value("k", "f16", 1, 2, 5, 8), value("v", "f16", 1, 2, 5, 8)), nil},
+	{"microsoft BiasGelu", 17, of(microsoft, node("BiasGelu", "x,b", "y")), values(value("x", "f32", "n", 4), value("b", "f32", 4)), nil},
+	{"microsoft QuickGelu", 17, of(microsoft, node("QuickGelu", "x", "y")), values(value("x", "f32", "n", 4)), nil},
+	{"microsoft SkipLayerNormalization", 17, of(microsoft, node("SkipLayerNormalization", "x,s,g,b,c", "y,,,z")), values(value("x", "f32", "b", "s", 4), value("s", "f32", "b", "s", 4), value("g", "f32", 4), value("b", "f32", 4), value("c", "f32", 4)), nil},
+	{"SimplifiedLayerNormalization-1", 17, node("SimplifiedLayerNormalization", "x,s", "y,r"), values(value("x", "f16", "n", 4), value("s", "f16", 4)), nil},
+	{"microsoft FusedMatMul", 17, of(microsoft, node("FusedMatMul", "a,b", "y", attr("transBatchA", 1), attr("transA", 1), attr("transB", 1), attr("alpha", 0.5))), values(value("a", "f32", 4, "b", 3), value("b", "f32", "b", 5, 4)), nil},
+	{"microsoft RotaryEmbedding", 17, of(microsoft, node("RotaryEmbedding", "x,p,c,s", "y")), values(value("x", "f32", "b", "s", 16), value("p", "i64", 1), value("c", "f32", 50, 4), value("s", "f32", 50, 4)), nil},
+	{"microsoft MultiHeadAttention", 17, of(microsoft, node("MultiHeadAttention", "q,k,v,b,m", "y", attr("num_heads", 2))), values(value("q", "f32", "b", "s", 8), value("k", "f32", "b", "t", 8), value("v", "f32", "b", "t", 8), value("b", "f32", 24), value("m", "i32", "b", "t")), nil},
+	{"microsoft GroupQueryAttention", 17, of(microsoft, node("GroupQueryAttention", "q,,,pk,pv,l,t,c,s", "y,k,v", attr("num_heads", 4), attr("kv_num_heads", 2), attr("do_rotary", 1), attr("local_window_size", 8))), values(value("q", "f32", "b", "s", 64), value("pk", "f32", "b", 2, "p", 8), value("pv", "f32", "b", 2, "p", 8), value("l", "i32", "b"), value("c", "f32", 50, 4), value("s", "f32", 50, 4)), []*pb.TensorProto{scalarInt32("t", 9)}},
 	{"NegativeLogLikelihoodLoss-13", 13, node("NegativeLogLikelihoodLoss", "x,t,w", "y", attr("ignore_index", -1)), values(value("x", "f32", "n", 4), value("t", "i64", "n"), value("w", "f32", 4)), nil},
 }
 

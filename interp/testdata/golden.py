@@ -225,6 +225,11 @@ def cast():
     fam.case("cast {to = string}", [np.array([1, -5], np.int32)], np.array(["1", "-5"]))
     fam.case("cast {to = f32}", [np.array(["0.47892547", "1e3", "-INF", "NaN", "7"])], np.array([0.47892547, 1000, -inf, nan, 7], np.float32))
     fam.case("cast {to = i64}", [np.array(["-12", "9007199254740993"])], np.array([-12, 9007199254740993], np.int64))
+    for v, to in ((np.array([1.5, -0.0, nan], np.float32), np.int32), (np.array([-1, 2], np.int64), np.float64), (np.array([200, 0, 1], np.uint8), np.int8), (np.array([-1, 1], np.int16), np.float16), (np.array([True, False]), np.uint8)):
+        fam.case("bit_cast {to = %s}" % NAMES[np.dtype(to)], [v], v.view(to))
+    fam.case("bit_cast {to = u4}", [np.array([-1, 7, -8], ml.int4)], np.array([15, 7, 8], ml.uint4))
+    fam.case("bit_cast {to = i4}", [np.array([-6.0, 0.5, 1.0], ml.float4_e2m1fn)], np.array([-1, 1, 2], ml.int4))
+    fam.case("bit_cast {to = bool}", [np.array([0, 2], np.uint8)], np.array([False, True]))
     fam.write()
 
 
@@ -277,6 +282,17 @@ def reduce():
                 flags = (", exclusive = true" if ex else "") + (", reverse = true" if rev else "")
                 v = np.arange(24).reshape(2, 3, 4).astype(np.int32)
                 fam.case("cumsum {axis = %d%s}" % (axis, flags), [v], onnx_op("CumSum", [v, np.array(axis)], exclusive=ex, reverse=rev)[0])
+    for axis in (0, 1):
+        for ex in (0, 1):
+            for rev in (0, 1):
+                flags = (", exclusive = true" if ex else "") + (", reverse = true" if rev else "")
+                v = np.array([[2, -3, 0.5], [nan, 7, inf]], np.float32) if ex else np.array([[2, -3, 5], [0, 7, -1]], np.int32)
+                r = np.flip(v, axis) if rev else v
+                p = np.cumprod(r, axis, dtype=v.dtype)
+                if ex:
+                    one = np.ones_like(np.take(p, [0], axis))
+                    p = np.concatenate([one, np.delete(p, -1, axis)], axis)
+                fam.case("cumprod {axis = %d%s}" % (axis, flags), [v], np.flip(p, axis) if rev else p)
     fam.write()
 
 
@@ -364,6 +380,36 @@ def index():
     y = np.arange(3, dtype=np.int32)
     fam.case('scatter_nd {reduction = "add"}', [y, i, u], np.array([0, 12, 2], np.int32), note="twice the same place")
     fam.case('scatter_nd {reduction = "none"}', [y, np.zeros((0, 1), np.int64), u[:0]], y)
+    t = np.array([[3, nan, 1, 3], [inf, -0.0, 0, -inf]], np.float32)
+    for v in (t, np.array([[2**64 - 1, 1, 2**63], [0, 5, 5]], np.uint64), np.array([["b", "a"]])[:0].astype(np.int8)):
+        for axis in (0, 1):
+            for small in (False, True):
+                n = v.shape[axis]
+                key = np.apply_along_axis(lambda r: np.argsort(r, kind="stable") if small else n - 1 - np.argsort(r[::-1], kind="stable")[::-1], axis, v) if v.size else np.zeros(v.shape, np.int64)
+                for k in sorted({0, min(1, n), n}):
+                    i = np.take(key, np.arange(k), axis).astype(np.int64)
+                    fam.case("topk {axis = %d%s}" % (axis, ", smallest = true" if small else ""), [v, np.array(k)], np.take_along_axis(v, i, axis), i)
+    for v in (t, np.array([[0, 3], [-1, 0]], np.int8), np.array([True, False, True]), np.array(["", "a"]), np.zeros((0, 3), np.float32), np.zeros(3, np.int32)):
+        fam.case("nonzero", [v], np.array(np.nonzero(v)))
+    fam.case("nonzero", [np.array(5.0)], np.zeros((0, 1), np.int64), note="a scalar has no axes")
+
+    def unique(v, axis, is_sorted):
+        y, first, inverse, counts = np.unique(v, return_index=True, return_inverse=True, return_counts=True, axis=axis)
+        if not is_sorted:
+            order = np.argsort(first)
+            y, first, counts = np.take(y, order, axis or 0), first[order], counts[order]
+            inverse = np.argsort(order)[inverse]
+        a = ["axis = %d" % axis] if axis else [] if axis == 0 else ["flat = true"]
+        a += ["sorted = true"] if is_sorted else []
+        fam.case("unique" + (" {%s}" % ", ".join(a) if a else ""), [v], y, first, inverse.reshape(-1), counts)
+
+    for is_sorted in (False, True):
+        unique(np.array([[3, 1, 2], [1, 3, 3]], np.int64), None, is_sorted)
+        unique(np.array([2, nan, -inf, 2, nan, 0], np.float32), None, is_sorted)
+        unique(np.array(["b", "a", "b"]), None, is_sorted)
+        unique(np.array([[[2, 1], [0, 1]], [[1, 0], [1, 0]], [[2, 1], [0, 1]]], np.float32), 0, is_sorted)
+        unique(np.array([[1, 0, 1, 0], [2, 3, 2, 1]], np.uint64), 1, is_sorted)
+    unique(np.zeros((0,), np.int32), None, True)
     fam.write()
 
 
@@ -379,6 +425,11 @@ def matmul():
     for d in (np.int8, np.uint8, np.int32, np.uint32, np.int64, np.uint64):
         p, q = (a * 50).astype(np.int64).astype(d), (b * 50).astype(np.int64).astype(d)
         fam.case("matmul", [p, q], np.matmul(p, q))
+    m = np.array([[[1, 2, 3], [4, 5, 6], [7, 8, 10]], [[0, 0, 2], [0, 3, 1], [4, 1, 1]], [[1, 2, 3], [2, 4, 6], [1, 0, 1]]])
+    for d in (np.float32, np.float64, np.float16):
+        fam.case("det", [m.astype(d)], np.rint(np.linalg.det(m)).astype(d))
+    fam.case("det", [np.array([[nan, 1], [2, 3]], np.float32)], np.array(nan, np.float32))
+    fam.case("det", [np.zeros((2, 0, 0), np.float32)], np.ones(2, np.float32), note="of nothing")
     fam.write()
 
 

@@ -206,7 +206,7 @@ func lowerNonZero(l *lowering, op *ir.Op) {
 	is := l.b.Call(AsType, l.b.Call(Reshape, l.reg(x), []ir.Dim{n}), ir.Bool)
 	places := l.b.Call(Where, is, l.b.Call(Arange, 0, n, 1, ir.I32), l.dim(n, ir.I32))
 	count := l.read(l.b.Call(Sum, l.b.Call(AsType, is, ir.I32), []int{0}, false), nil, 1)[0]
-	places = l.slice(l.b.Call(Sort, places, 0), slicing{[]ir.Dim{ir.Size(0)}, []ir.Dim{count}, []int64{1}})
+	places = l.cut(l.b.Call(Sort, places, 0), ir.Size(0), count)
 	if x.Rank() == 0 {
 		l.set(op, l.b.Call(Zeros, []ir.Dim{ir.Size(0), count}, ir.I64))
 		return
@@ -243,6 +243,10 @@ func sliceSize(x *ir.Value, axis int64) ir.Dim {
 	return slices.Delete(slices.Clone(x.Shape()), int(axis), int(axis)+1).NumElements()
 }
 
+// ranking is what sorting says of n elements: the rank of each among the distinct ones, where the sorted ones are, and which of
+// those are the first of their rank, all i32.
+type ranking struct{ rank, order, starts Reg }
+
 // lowerUnique ranks the slices; slices of one rank are equal. The run reads how many ranks there are.
 func lowerUnique(l *lowering, op *ir.Op) {
 	x, a := op.Args[0], op.Attrs.(*ir.UniqueAttrs)
@@ -252,18 +256,18 @@ func lowerUnique(l *lowering, op *ir.Op) {
 	} else {
 		n = x.Shape()[axis]
 	}
-	rank, groups := l.sliceRank(r, op, n)
-	count := []ir.Dim{l.read(groups, nil, 1)[0]}
-	number := func(n ir.Dim) Reg { return l.b.Call(Arange, 0, n, 1, ir.I32) }
-	fill := func(r Reg) Reg { return l.b.Call(Full, r, count, ir.I32) }
-	first := l.b.Call(ScatterMin, fill(l.dim(n, ir.I32)), number(n), []Reg{rank})
-	ones := l.b.Call(Full, l.b.Int(ir.I32, 1), []ir.Dim{n}, ir.I32)
-	counts := l.b.Call(ScatterAdd, fill(l.b.Int(ir.I32, 0)), ones, []Reg{rank})
+	k := l.sliceRank(r, op, n)
+	count := l.read(l.b.Call(Sum, k.starts, []int{0}, false), nil, 1)[0]
+	end := l.dim(n, ir.I32)
+	starts := l.b.Call(Where, l.b.Call(AsType, k.starts, ir.Bool), l.b.Call(Arange, 0, n, 1, ir.I32), end)
+	starts = l.cut(l.b.Call(Sort, starts, 0), ir.Size(0), count)
+	first, rank := l.b.Call(Take, k.order, starts, 0), k.rank // the sort is stable
+	ends := l.b.Call(Concatenate, []Reg{l.cut(starts, ir.Size(1), count), l.b.Call(Reshape, end, []int{1})}, 0)
+	counts := l.b.Call(Subtract, l.cut(ends, ir.Size(0), count), starts)
 	if !a.Sorted { // by where they are first
 		order := l.b.Call(ArgSort, first, 0)
 		first, counts = l.b.Call(Take, first, order, 0), l.b.Call(Take, counts, order, 0)
-		renamed := l.b.Call(Scatter, fill(l.b.Int(ir.I32, 0)), number(count[0]), []Reg{order})
-		rank = l.b.Call(Take, renamed, rank, 0)
+		rank = l.b.Call(Take, l.b.Call(ArgSort, order, 0), rank, 0)
 	}
 	l.define(op.Results[0], l.b.Call(Take, r, first, axis))
 	for i, v := range []Reg{first, rank, counts} {
@@ -271,48 +275,50 @@ func lowerUnique(l *lowering, op *ir.Op) {
 	}
 }
 
-// sliceRank is the rank of each of n slices, and how many ranks there are: elements are ranked, and pairs of ranks until one is left.
-func (l *lowering) sliceRank(r Reg, op *ir.Op, n ir.Dim) (rank, groups Reg) {
-	x, a := op.Args[0], op.Attrs.(*ir.UniqueAttrs)
-	if a.Flat {
-		return l.rank(r, x.DType(), n)
-	}
-	size, _ := sliceSize(x, a.Axis).Value()
-	rows := l.b.Call(Reshape, l.b.Call(MoveAxis, r, a.Axis, 0), []ir.Dim{n, ir.Size(size)})
-	for i := range size {
-		s := wholeSlice([]ir.Dim{n, ir.Size(size)})
-		s.start[1], s.stop[1] = ir.Size(i), ir.Size(i+1)
-		column, g := l.rank(l.b.Call(Squeeze, l.slice(rows, s), []int{1}), x.DType(), n)
-		if i == 0 {
-			rank, groups = column, g
-			continue
-		}
-		pair := l.b.Call(Multiply, l.b.Call(AsType, rank, ir.I64), l.dim(n, ir.I64))
-		pair = l.b.Call(Add, pair, l.b.Call(AsType, column, ir.I64))
-		rank, groups = l.rank(pair, ir.I64, n)
-	}
-	return rank, groups
+// cut is r[from:to] of a vector.
+func (l *lowering) cut(r Reg, from, to ir.Dim) Reg {
+	return l.slice(r, slicing{[]ir.Dim{from}, []ir.Dim{to}, []int64{1}})
 }
 
-// rank is the rank of each of n elements among the distinct ones, as i32, and how many those are. NaN equals NaN.
-func (l *lowering) rank(r Reg, d ir.DType, n ir.Dim) (rank, groups Reg) {
+// sliceRank ranks n slices: their elements are ranked one after another, and with each the pairs of its rank and of what came before.
+func (l *lowering) sliceRank(r Reg, op *ir.Op, n ir.Dim) ranking {
+	x, a := op.Args[0], op.Attrs.(*ir.UniqueAttrs)
+	if a.Flat {
+		return l.ranked(r, x.DType(), n)
+	}
+	size, _ := sliceSize(x, a.Axis).Value()
+	shape := []ir.Dim{n, ir.Size(size)}
+	rows := l.b.Call(Reshape, l.b.Call(MoveAxis, r, a.Axis, 0), shape)
+	var all ranking
+	for i := range size {
+		s := wholeSlice(shape)
+		s.start[1], s.stop[1] = ir.Size(i), ir.Size(i+1)
+		column := l.ranked(l.b.Call(Squeeze, l.slice(rows, s), []int{1}), x.DType(), n)
+		if i == 0 {
+			all = column
+			continue
+		}
+		pair := l.b.Call(Multiply, l.b.Call(AsType, all.rank, ir.I64), l.dim(n, ir.I64))
+		all = l.ranked(l.b.Call(Add, pair, l.b.Call(AsType, column.rank, ir.I64)), ir.I64, n)
+	}
+	return all
+}
+
+// ranked ranks the n elements of a vector. NaN equals NaN.
+func (l *lowering) ranked(r Reg, d ir.DType, n ir.Dim) ranking {
 	if d == ir.Bool {
 		r = l.b.Call(AsType, r, ir.U8)
 	}
-	cut := func(r Reg, from, to ir.Dim) Reg {
-		return l.slice(r, slicing{[]ir.Dim{from}, []ir.Dim{to}, []int64{1}})
-	}
 	order := l.b.Call(ArgSort, r, 0)
 	sorted := l.b.Call(Take, r, order, 0)
-	a, b := cut(sorted, ir.Size(0), n.Sub(ir.Size(1))), cut(sorted, ir.Size(1), n)
+	a, b := l.cut(sorted, ir.Size(0), n.Sub(ir.Size(1))), l.cut(sorted, ir.Size(1), n)
 	differ := l.b.Call(NotEqual, a, b)
 	if d.IsFloat() {
 		differ = l.b.Call(LogicalAnd, differ, l.b.Call(Equal, a, a)) // NaN is last
 	}
-	steps := l.b.Call(CumSum, l.b.Call(AsType, differ, ir.I32), 0, false, true)
-	zero := l.b.Tensor(ir.TensorFrom([]int32{0}))
-	group := cut(l.b.Call(Concatenate, []Reg{zero, steps}, 0), ir.Size(0), n)
-	rank = l.b.Call(Scatter, l.b.Call(Zeros, []ir.Dim{n}, ir.I32), group, []Reg{order})
-	groups = l.b.Call(Add, l.b.Call(Sum, l.b.Call(AsType, differ, ir.I32), []int{0}, false), l.dim(n.Min(ir.Size(1)), ir.I32))
-	return rank, groups
+	one := l.b.Tensor(ir.TensorFrom([]int32{1}))
+	starts := l.b.Call(Concatenate, []Reg{one, l.b.Call(AsType, differ, ir.I32)}, 0)
+	starts = l.cut(starts, ir.Size(0), n)
+	group := l.b.Call(Subtract, l.b.Call(CumSum, starts, 0, false, true), l.b.Int(ir.I32, 1))
+	return ranking{l.b.Call(Take, group, l.b.Call(ArgSort, order, 0), 0), order, starts}
 }

@@ -609,3 +609,79 @@ o.f("%x: f32[2, n], %y: f32[n]", """%0 = scan %x, %y {carried = 0, input_axes = 
 yield %0""", "z: f32[2, n]")
 o.case([X23, S3], [X23 * S3])
 o.write()
+
+
+def cumprod(axis, exclusive, reverse):
+    def g(x):
+        r = np.flip(x, axis) if reverse else x
+        p = np.cumprod(r, axis=axis, dtype=x.dtype)
+        if exclusive:
+            p = np.concatenate([np.ones_like(np.take(r, range(min(1, r.shape[axis])), axis)), p[(slice(None),) * axis + (slice(0, -1),)]], axis)
+        return (np.flip(p, axis) if reverse else p).astype(x.dtype)
+    return g
+
+
+o = Op("cumprod", "ONNX CumProd-26.")
+for exclusive, reverse in [(False, False), (True, False), (False, True), (True, True)]:
+    for axis in (0, 1):
+        attrs = "{axis = %d%s%s}" % (axis, ", exclusive = true" if exclusive else "", ", reverse = true" if reverse else "")
+        add1(o, "cumprod", "%x " + attrs, "%x: f32[n, m]", "f32[n, m]", [[arr("f32", [1, 2, 3, 4, 5, -6], (2, 3))], [E03], [E30]], cumprod(axis, exclusive, reverse))
+    add1(o, "cumprod", "%x " + attrs, "%x: i32[n, m]", "i32[n, m]", [[arr("i32", [1, 2, 3, 4, 5, -6], (2, 3))]], cumprod(axis, exclusive, reverse))
+o.write()
+o = Op("bit_cast", "ONNX BitCast-26.")
+add1(o, "bit_cast", "%x {to = i32}", "%x: f32[n, m]", "i32[n, m]", [[SPECIAL], [E03]], lambda x: x.view(np.int32))
+add1(o, "bit_cast", "%x {to = f16}", "%x: i16[n]", "f16[n]", [[arr("i16", [0, -32768, 15360])]], lambda x: x.view(np.float16))
+add1(o, "bit_cast", "%x {to = u8}", "%x: bool[n]", "u8[n]", [[arr("bool", [0, 1])]], lambda x: x.view(np.uint8))
+add1(o, "bit_cast", "%x {to = f64}", "%x: i64[]", "f64[]", [[arr("i64", 4607182418800017408)]], lambda x: x.view(np.float64))
+o.write()
+o = Op("det", "ONNX Det-22.")
+add1(o, "det", "%x", "%x: f32[n, m, m]", "f32[n]", [[arr("f32", [1, 2, 3, 4, 0, 1, 1, 0, 2, 4, 1, 2], (3, 2, 2))], [np.zeros((0, 2, 2), np.float32)], [arr("f32", [0, 0, 2, 0, 3, 1, 4, 1, 1], (1, 3, 3))]], lambda x: np.rint(np.linalg.det(x.astype(np.float64))).astype(np.float32))
+add1(o, "det", "%x", "%x: f16[2, 2]", "f16[]", [[arr("f16", [1, 2, 3, 4], (2, 2))]], lambda x: np.float16(-2))
+o.write()
+
+
+def topk(x, k, smallest=False, axis=1):
+    n = x.shape[axis]
+    order = np.argsort(x if smallest else np.flip(x, axis), axis, kind="stable")
+    i = (order if smallest else n - 1 - np.flip(order, axis)).take(range(int(k)), axis)
+    return [np.take_along_axis(x, i, axis), i.astype(np.int64)]
+
+
+o = Op("topk", "ONNX TopK-24: of equals the first; NaN is the greatest.")
+for smallest in (False, True):
+    for axis in (0, 1):
+        o.f("%x: f32[n, m], %k: i64[]", "fact le u0, %s\n%%0, %%1 = topk %%x, %%k {axis = %d%s} : f32[%s], i64[%s]\nyield %%0, %%1" % (("nm"[axis], axis, ", smallest = true" if smallest else "") + (("u0, m", "n, u0")[axis],) * 2),
+            "y: f32[%s], i: i64[%s]" % ((("u0, m", "n, u0")[axis],) * 2))
+        for x, k in ((arr("f32", [3, nan, 1, 3, inf, -0.0, 0, -inf], (2, 4)), 2), (arr("f32", [1, 1, 1, 1], (2, 2)), 2), (arr("f32", [1, 2], (1, 2)), 0), (E03, 0)):
+            o.case([x, arr("i64", k)], topk(x, k, smallest, axis))
+o.f("%x: u64[4]", "%0 = const [3] : i64[]\n%1, %2 = topk %x, %0 {axis = 0} : u64[3], i64[3]\nyield %1, %2", "y: u64[3], i: i64[3]")
+o.case([arr("u64", [1, 2**64 - 1, 0, 2**63])], topk(arr("u64", [1, 2**64 - 1, 0, 2**63]), 3, axis=0))
+o.write()
+o = Op("nonzero", "ONNX NonZero-13.")
+add1(o, "nonzero", "%x", "%x: f32[n, m]", "i64[2, u0]", [[SPECIAL], [E03], [np.zeros((2, 2), np.float32)]], lambda x: np.array(np.nonzero(x)))
+add1(o, "nonzero", "%x", "%x: bool[n]", "i64[1, u0]", [[arr("bool", [0, 1, 1])]], lambda x: np.array(np.nonzero(x)))
+add1(o, "nonzero", "%x", "%x: i32[]", "i64[0, u0]", [[arr("i32", 3)], [arr("i32", 0)]], lambda x: np.zeros((0, int(x != 0)), np.int64))
+o.write()
+
+
+def unique(x, axis, ascending):
+    y, first, inverse, counts = np.unique(x, return_index=True, return_inverse=True, return_counts=True, axis=axis)
+    if not ascending:
+        order = np.argsort(first)
+        y, first, counts, inverse = y.take(order, axis or 0), first[order], counts[order], np.argsort(order)[inverse]
+    return [y, first.astype(np.int64), inverse.reshape(-1).astype(np.int64), counts.astype(np.int64)]
+
+
+o = Op("unique", "ONNX Unique-11, in both orders; NaN equals NaN.")
+for ascending in (False, True):
+    flag = ", sorted = true" if ascending else ""
+    o.f("%x: f32[n]", "%%0, %%1, %%2, %%3 = unique %%x {flat = true%s} : f32[u0], i64[u0], i64[n], i64[u0]\nyield %%0, %%1, %%2, %%3" % flag, "y: f32[u0], first: i64[u0], inverse: i64[n], counts: i64[u0]")
+    for x in (arr("f32", [2, 1, 1, 3, 4, 3]), arr("f32", [nan, 1, nan, -inf, 0, -0.0]), np.zeros(0, np.float32)):
+        o.case([x], unique(x, None, ascending))
+    o.f("%x: i64[n, 3]", "%%0, %%1, %%2, %%3 = unique %%x%s : i64[u0, 3], i64[u0], i64[n], i64[u0]\nyield %%0, %%1, %%2, %%3" % (" {sorted = true}" if ascending else ""), "y: i64[u0, 3], first: i64[u0], inverse: i64[n], counts: i64[u0]")
+    x = arr("i64", [2, 0, 1, 1, 5, 5, 2, 0, 1, 1, 5, 4, 2, 0, 0], (5, 3))
+    o.case([x], unique(x, 0, ascending))
+    o.f("%x: u8[2, m]", "%%0, %%1, %%2, %%3 = unique %%x {axis = 1%s} : u8[2, u0], i64[u0], i64[m], i64[u0]\nyield %%0, %%1, %%2, %%3" % flag, "y: u8[2, u0], first: i64[u0], inverse: i64[m], counts: i64[u0]")
+    x = arr("u8", [1, 0, 1, 0, 2, 3, 2, 1], (2, 4))
+    o.case([x], unique(x, 1, ascending))
+o.write()

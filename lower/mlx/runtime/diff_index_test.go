@@ -1,6 +1,8 @@
 package runtime_test
 
 import (
+	"math"
+
 	"github.com/emilyc/emily/ir"
 )
 
@@ -50,5 +52,35 @@ func indexCases() []diffCase {
 	add(ir.ScatterElements, &ir.ScatterAttrs{Reduction: "none"}, x, tensorOf(ir.I64, []float64{7}, 1, 1), random(ir.F32, 1, 1))
 	add(ir.ScatterElements, &ir.ScatterAttrs{Reduction: "none"}, x, tensorOf(ir.I64, nil, 0, 1), random(ir.F32, 0, 1))
 	add(ir.Gather, &ir.AxisAttrs{Axis: 1}, x, ints(0, 2, 1, -3))
+	return append(cs, selectCases()...)
+}
+
+// selectCases: what is chosen by value, with results whose sizes only the run knows.
+func selectCases() []diffCase {
+	var cs []diffCase
+	add := func(k ir.Kind, a ir.Attrs, in ...*ir.Tensor) { cs = append(cs, op(k, a, in...)) }
+	odd := tensorOf(ir.F32, []float64{math.NaN(), 0, 3, math.Inf(1), 3, math.Inf(-1), 0, math.NaN(), -1, 3, 0, 1}, 3, 4)
+	tensors := []*ir.Tensor{odd, random(ir.F32, 0, 3), random(ir.F32, 1, 1), random(ir.F32, 3, 0)}
+	for _, d := range []ir.DType{ir.F16, ir.BF16, ir.I8, ir.U8, ir.I32, ir.I64, ir.U64} {
+		tensors = append(tensors, tensorOf(d, []float64{1, 2, 1, 0, 0, 2, 1, 2, 1, 7, 7, 0}, 3, 4))
+	}
+	for _, x := range tensors {
+		for axis := range int64(2) {
+			for _, flag := range []bool{false, true} {
+				for k := range min(x.Shape[axis], 3) + 2 { // the last is too many
+					add(ir.TopK, &ir.TopKAttrs{Axis: axis, Smallest: flag}, x, scalar(ir.I64, float64(k)))
+				}
+				add(ir.Unique, &ir.UniqueAttrs{Axis: axis, Sorted: flag}, x)
+			}
+		}
+		add(ir.Unique, &ir.UniqueAttrs{Flat: true}, x)
+		add(ir.Unique, &ir.UniqueAttrs{Flat: true, Sorted: true}, x)
+		add(ir.NonZero, nil, x)
+	}
+	bools := tensorOf(ir.Bool, []float64{1, 0, 0, 1}, 2, 2)
+	add(ir.Unique, &ir.UniqueAttrs{Flat: true, Sorted: true}, bools)
+	add(ir.NonZero, nil, bools)
+	add(ir.NonZero, nil, scalar(ir.F32, 2))
+	add(ir.NonZero, nil, random(ir.F32, 2, 3, 4))
 	return cs
 }

@@ -14,6 +14,12 @@ func matmulCases() []diffCase {
 			cs = append(cs, op(ir.MatMul, nil, tensorOf(d, values(edges(d))[:6], 2, 3), tensorOf(d, values(edges(d))[2:8], 3, 2)))
 		}
 	}
+	for _, d := range floatTypes {
+		for _, s := range [][]int{{1, 1}, {3, 3}, {2, 4, 4}, {0, 2, 2}, {5, 2, 2}} {
+			cs = append(cs, op(ir.Det, nil, random(d, s...)))
+		}
+		cs = append(cs, op(ir.Det, nil, tensorOf(d, []float64{0, 0, 2, 0, 3, 1, 4, 1, 1}, 3, 3)), op(ir.Det, nil, tensorOf(d, []float64{1, 2, 2, 4}, 2, 2)))
+	}
 	return append(cs, diffCase{name: "transposed-weight", in: []*ir.Tensor{random(ir.F32, 2, 3, 4), random(ir.F32, 5, 4)},
 		build: func(b *ir.Builder, x []*ir.Value) []*ir.Value {
 			return b.Ops(ir.MatMul, nil, nil, x[0], b.Op(ir.Transpose, &ir.PermAttrs{Perm: []int64{1, 0}}, x[1]))

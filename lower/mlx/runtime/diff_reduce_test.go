@@ -24,6 +24,7 @@ func reduceCases() []diffCase {
 				add(op(ir.ArgMax, a, random(d, 3, 7)))
 				add(op(ir.ArgMin, a, random(d, 3, 7)))
 				add(op(ir.CumSum, &ir.CumAttrs{Axis: axis, Exclusive: i&1 == 1, Reverse: i&2 == 2}, random(d, 3, 7)))
+				add(op(ir.CumProd, &ir.CumAttrs{Axis: axis, Exclusive: i&1 == 1, Reverse: i&2 == 2}, random(d, 3, 7)))
 			}
 		}
 	}

@@ -316,7 +316,7 @@ func TestCancel(t *testing.T) {
 	defer cancel()
 	start := time.Now()
 	_, err := x.Run(ctx, []*ir.Tensor{ir.NewTensor(ir.F32, 1024)})
-	if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) > 2*time.Second {
+	if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) > 20*time.Second {
 		t.Errorf("endless loop: %v after %v", err, time.Since(start))
 	}
 	if err := x.Close(); err != nil { // returns only because the native side has stopped
