@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/emilyc/emily/frontends/onnx"
 	"github.com/emilyc/emily/ir"
 )
 
@@ -188,29 +189,29 @@ func isBundle(head []byte) bool {
 
 // openBundle maps a bundle and parses the program in it.
 func openBundle(path string) (source, error) {
-	m, err := mapFile(path)
+	m, err := onnx.MapFile(path)
 	if err != nil {
 		return nil, err
 	}
-	s := &textSource{path: path, files: []*mapping{m}}
+	s := &textSource{path: path, files: []*onnx.Mapping{m}}
 	fail := func(format string, args ...any) (source, error) {
 		return nil, errors.Join(fmt.Errorf(path+": "+format, args...), s.close())
 	}
-	n := binary.LittleEndian.Uint64(m.data)
-	if n > uint64(len(m.data)-8) {
+	n := binary.LittleEndian.Uint64(m.Data)
+	if n > uint64(len(m.Data)-8) {
 		return fail("the header ends past the file; compile the model again")
 	}
 	var header struct {
 		Metadata map[string]string `json:"__metadata__"`
 	}
-	if err := json.Unmarshal(m.data[8:8+n], &header); err != nil {
+	if err := json.Unmarshal(m.Data[8:8+n], &header); err != nil {
 		return fail("bad header: %v", err)
 	}
 	program, ok := header.Metadata[bundleProgram]
 	if v := header.Metadata[bundleFormat]; !ok || v != bundleVersion {
 		return fail("no program of version %s in the metadata: tensors alone are no model", bundleVersion)
 	}
-	data := m.data[8+n:]
+	data := m.Data[8+n:]
 	s.parsed, err = ir.Parse(program, ir.ParseOptions{Blob: func(name, at string, size int64) (*ir.Blob, error) {
 		if at != bundleHere || size != int64(len(data)) {
 			return nil, fmt.Errorf("%q of %d bytes is not this file's data of %d; compile the model again", at, size, len(data))

@@ -45,7 +45,8 @@ func WithPipeline(p ...passes.Pass) CompileOption {
 // interpreter between two stages of MLX, with or without a warning.
 func WithFallback(f mlx.Fallback) CompileOption { return func(o *compileOptions) { o.fallback = f } }
 
-// WithMLXCompile has MLX compile stretches of elementwise ops (mx::compile).
+// WithMLXCompile runs programs under mx::compile, which fuses stretches of elementwise ops, but for those with loops,
+// branches or sizes that depend on values. It needs a C++ compiler at run time on a CPU; see docs/lanes.md.
 func WithMLXCompile() CompileOption { return func(o *compileOptions) { o.compiled = true } }
 
 // WithVerifier has the verifier run after every pass.

@@ -10,6 +10,7 @@ package emily
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -82,7 +83,7 @@ func (m *Model) load() error {
 		m.base = base
 		m.inputs, m.outputs = ports(base.Main())
 		return nil
-	case isONNX && errors.As(err, &needs) && len(needs.Inputs) > 0:
+	case isONNX && errors.As(err, &needs) && len(needs.Inputs)+len(needs.Sizes) > 0:
 		m.needs = err
 		m.inputs, m.outputs, err = signature(s.file, m.opts.values)
 		return err
@@ -121,66 +122,14 @@ func (m *Model) Module() (*ir.Module, error) {
 	return m.base.Clone(), nil
 }
 
-// Specialise is Module with those inputs bound that the import needs to know, from values by name. It returns
-// the names of the bound ones too; there are none where nothing is needed.
+// Specialise is Module with those inputs and sizes bound that the import needs to know, from values by name. It returns
+// the names of the bound inputs too; there are none where no value is needed.
 func (m *Model) Specialise(values map[string]ir.Datum) (*ir.Module, []string, error) {
 	if m.base != nil {
 		return m.base.Clone(), nil, nil
 	}
-	bound := map[string]*ir.Tensor{}
-	for name, v := range m.opts.values {
-		bound[name] = v
-	}
-	var names []string
-	err := m.needs
-	for {
-		missing := unbound(err, bound)
-		if missing == nil {
-			return nil, nil, err
-		}
-		for _, name := range missing {
-			t, ok := values[name].(*ir.Tensor)
-			if !ok || t == nil {
-				return nil, nil, err
-			}
-			bound[name] = t
-			names = append(names, name)
-		}
-		var module *ir.Module
-		if module, err = m.src.module(m.dimsWithout(names), bound); err == nil {
-			slices.Sort(names)
-			return module, names, nil
-		}
-	}
-}
-
-// dimsWithout leaves out sizes of axes of inputs that are bound: their values say them.
-func (m *Model) dimsWithout(names []string) map[string]int64 {
-	out := map[string]int64{}
-	for dim, n := range m.opts.dims {
-		out[dim] = n
-		for _, name := range names {
-			if len(dim) > len(name) && dim[:len(name)+1] == name+"." {
-				delete(out, dim)
-			}
-		}
-	}
-	return out
-}
-
-// unbound are the inputs that an import needs and does not have; nil when that is not what is wrong.
-func unbound(err error, bound map[string]*ir.Tensor) []string {
-	var needs *onnx.NeedsValue
-	if !errors.As(err, &needs) {
-		return nil
-	}
-	var names []string
-	for _, name := range needs.Inputs {
-		if bound[name] == nil {
-			names = append(names, name)
-		}
-	}
-	return names
+	s := specialisation{model: m, from: values, values: maps.Clone(m.opts.values), dims: maps.Clone(m.opts.dims)}
+	return s.run()
 }
 
 // Close unmaps the file once the executables made from m are closed too.

@@ -187,13 +187,18 @@ func (e *Executable) specialise(ctx context.Context, inputs []ir.Datum) (program
 	return prog, bound, err
 }
 
-// keyOf identifies the values of those inputs that are keyed.
+// keyOf identifies the shapes of all inputs, which sizes may have been bound to, and the values of those that are keyed.
 func keyOf(inputs []ir.Datum, keyed []bool) cacheKey {
 	h := sha256.New()
 	fmt.Fprint(h, keyed)
 	for i, v := range inputs {
-		if t, ok := v.(*ir.Tensor); ok && keyed[i] {
-			fmt.Fprintf(h, "%s%v%q", t.DType, t.Shape, t.Strings)
+		t, ok := v.(*ir.Tensor)
+		if !ok {
+			continue
+		}
+		fmt.Fprintf(h, "%s%v", t.DType, t.Shape)
+		if keyed[i] {
+			fmt.Fprintf(h, "%q", t.Strings)
 			h.Write(t.Data)
 		}
 	}

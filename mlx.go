@@ -22,7 +22,11 @@ type mlxProgram struct {
 func buildMLX(m *ir.Module, o compileOptions, t *Timing) (program, error) {
 	start := time.Now()
 	t.Backend = MLX
-	staged, err := mlx.LowerStages(m, mlx.Options{Fallback: o.fallback})
+	device, err := device()
+	if err != nil {
+		return nil, err
+	}
+	staged, err := mlx.LowerStages(m, mlx.Options{Fallback: o.fallback, Device: device})
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +43,7 @@ func buildMLX(m *ir.Module, o compileOptions, t *Timing) (program, error) {
 	p := &mlxProgram{staged: staged, native: make([]*runtime.Executable, len(staged.Stages)), host: make([]*interp.Program, len(staged.Stages))}
 	for i := range staged.Stages {
 		if s := &staged.Stages[i]; s.Plan != nil {
-			p.native[i], err = runtime.Load(s.Plan, runtime.Options{})
+			p.native[i], err = runtime.Load(s.Plan, runtime.Options{Compile: o.compiled})
 		} else {
 			p.host[i], err = interp.New(s.Host.Main())
 		}
@@ -49,6 +53,15 @@ func buildMLX(m *ir.Module, o compileOptions, t *Timing) (program, error) {
 	}
 	t.Load = time.Since(start) - t.Lower
 	return p, nil
+}
+
+// device is what the runtime's Auto runs plans on: what a GPU lacks, such as f64, then becomes an island.
+func device() (mlx.Device, error) {
+	_, gpu, err := runtime.Version()
+	if gpu {
+		return mlx.GPU, err
+	}
+	return mlx.CPU, err
 }
 
 func (p *mlxProgram) run(ctx context.Context, inputs []ir.Datum) ([]ir.Datum, error) {

@@ -70,7 +70,7 @@ func (s onnxSource) close() error { return s.file.Close() }
 type textSource struct {
 	path   string
 	parsed *ir.Module
-	files  []*mapping
+	files  []*onnx.Mapping
 }
 
 // openText reads a .eir file. The files it names are found relative to its folder.
@@ -85,15 +85,15 @@ func openText(path string) (source, error) {
 		if !filepath.IsAbs(at) {
 			file = filepath.Join(filepath.Dir(path), at)
 		}
-		m, err := mapFile(file)
+		m, err := onnx.MapFile(file)
 		if err != nil {
 			return nil, err
 		}
 		s.files = append(s.files, m)
-		if int64(len(m.data)) != size {
-			return nil, fmt.Errorf("%s has %d bytes, the text was made for %d; compile the model again", file, len(m.data), size)
+		if int64(len(m.Data)) != size {
+			return nil, fmt.Errorf("%s has %d bytes, the text was made for %d; compile the model again", file, len(m.Data), size)
 		}
-		return &ir.Blob{Name: name, Path: file, Data: m.data}, nil
+		return &ir.Blob{Name: name, Path: file, Data: m.Data}, nil
 	}})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), s.close())
@@ -119,7 +119,7 @@ func (s *textSource) module(dims map[string]int64, values map[string]*ir.Tensor)
 func (s *textSource) close() error {
 	var errs []error
 	for _, m := range s.files {
-		errs = append(errs, m.close())
+		errs = append(errs, m.Close())
 	}
 	s.files = nil
 	return errors.Join(errs...)

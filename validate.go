@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/emilyc/emily/interp"
 	"github.com/emilyc/emily/ir"
 )
 
@@ -69,7 +70,7 @@ type checker struct {
 
 // form checks one input by itself, and symbols against those of earlier inputs.
 func (c *checker) form(p Port, v ir.Datum) error {
-	if isNil(v) {
+	if interp.Missing(v) {
 		return inputError(c.file, ir.Malformed, "give a value of its type", "input %q (%s) is missing", p.Name, p.Type)
 	}
 	t, ok := v.(*ir.Tensor)
@@ -125,20 +126,4 @@ func (c *checker) expressions(p Port, v ir.Datum) error {
 		}
 	}
 	return nil
-}
-
-func isNil(v ir.Datum) bool {
-	switch v := v.(type) {
-	case nil:
-		return true
-	case *ir.Tensor:
-		return v == nil
-	case *ir.Sequence:
-		return v == nil
-	case *ir.Optional:
-		return v == nil
-	case *ir.Map:
-		return v == nil
-	}
-	return false
 }

@@ -2,9 +2,11 @@ package conformance
 
 import (
 	"bufio"
+	"embed"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"strings"
 )
@@ -20,8 +22,37 @@ func ReadExpected(path string) (Expected, error) {
 		return nil, err
 	}
 	defer f.Close()
+	return readExpected(path, f)
+}
+
+//go:embed testdata/expected/*.txt
+var expectedFiles embed.FS
+
+// KnownFailures are the expected failures of all suites: the lists in testdata/expected.
+func KnownFailures() (Expected, error) {
+	const dir = "testdata/expected"
+	list, err := expectedFiles.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	all := Expected{}
+	for _, entry := range list {
+		f, err := expectedFiles.Open(dir + "/" + entry.Name())
+		if err != nil {
+			return nil, err
+		}
+		e, err := readExpected(entry.Name(), f)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(all, e)
+	}
+	return all, nil
+}
+
+func readExpected(path string, r io.Reader) (Expected, error) {
 	e := Expected{}
-	lines := bufio.NewScanner(f)
+	lines := bufio.NewScanner(r)
 	for lines.Scan() {
 		line := strings.TrimSpace(lines.Text())
 		if line == "" || line[0] == '#' {

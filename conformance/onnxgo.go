@@ -28,26 +28,33 @@ const onnxGoArchive = "conformance/testdata/onnx-go.tar.gz"
 
 // fetchONNXGo unpacks onnx-go's cases into the cache. They run through onnx-go's decoder and Emily's backend for it.
 func fetchONNXGo(_ context.Context, log io.Writer) ([]Case, error) {
-	archive, err := inSourceTree(onnxGoArchive)
+	root, err := unpackInCache("onnx-go", onnxGoArchive, log)
 	if err != nil {
 		return nil, err
+	}
+	return onnxGoCases(root)
+}
+
+// unpackInCache unpacks an archive of the source tree into a folder of the cache that its content names, unless it is there.
+func unpackInCache(suite, name string, log io.Writer) (string, error) {
+	archive, err := inSourceTree(name)
+	if err != nil {
+		return "", err
 	}
 	data, err := os.ReadFile(archive)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		return nil, fmt.Errorf("no cache folder: %w; set HOME or XDG_CACHE_HOME", err)
+		return "", fmt.Errorf("no cache folder: %w; set HOME or XDG_CACHE_HOME", err)
 	}
-	root := filepath.Join(cache, "emily", "suites", fmt.Sprintf("onnx-go-%.8x", sha256.Sum256(data)))
-	if _, err := os.Stat(root); err != nil {
-		fmt.Fprintf(log, "unpacking %s\n", onnxGoArchive)
-		if err := unpackArchive(archive, root); err != nil {
-			return nil, err
-		}
+	root := filepath.Join(cache, "emily", "suites", fmt.Sprintf("%s-%.8x", suite, sha256.Sum256(data)))
+	if _, err := os.Stat(root); err == nil {
+		return root, nil
 	}
-	return onnxGoCases(root)
+	fmt.Fprintf(log, "unpacking %s\n", name)
+	return root, unpackArchive(archive, root)
 }
 
 func onnxGoCases(root string) ([]Case, error) {

@@ -160,15 +160,20 @@ func lastLine(s string) string {
 func (p *pythonProgram) outputs() ([]ir.Datum, error) {
 	out := make([]ir.Datum, len(p.plan.Outputs))
 	for i, port := range p.plan.Outputs {
+		storage, err := mlx.Storage(port.Type.DType)
+		if err != nil {
+			return nil, err
+		}
 		f, err := os.Open(filepath.Join(p.dir, fmt.Sprintf("output_%d.npy", i)))
 		if err != nil {
 			return nil, err
 		}
-		t, err := interp.ReadNPYAs(f, port.Type.DType)
+		t, err := interp.ReadNPYAs(f, storage)
 		f.Close()
 		if err != nil {
 			return nil, fmt.Errorf("output %q: %w", port.Name, err)
 		}
+		t.DType = port.Type.DType
 		out[i] = t
 	}
 	return out, nil

@@ -227,7 +227,7 @@ func (r *caseRun) golden(ctx context.Context, model *emily.Model, set *DataSet) 
 	if err != nil {
 		return err
 	}
-	t := trial{module: module, inputs: inputs, tol: Golden.With(r.Rel, r.Abs), want: set.Want}
+	t := trial{module: module, inputs: inputs, tol: Golden.With(r.Rel, r.Abs), want: set.Want, drawn: drawingOf(r.result.Case.Name)}
 	for i := range r.Options.Lanes {
 		r.try(ctx, i, &t)
 	}
@@ -237,10 +237,23 @@ func (r *caseRun) golden(ctx context.Context, model *emily.Model, set *DataSet) 
 // random compares every lane with the first, on inputs made for the module.
 func (r *caseRun) random(ctx context.Context, model *emily.Model) error {
 	module, err := model.Module()
+	if needs := (*onnx.NeedsValue)(nil); errors.As(err, &needs) && len(needs.Sizes) > 0 {
+		if model, err = r.sized(model); err != nil {
+			return err
+		}
+		defer model.Close()
+		module, err = model.Module()
+	}
+	var given map[string]ir.Datum
+	if needs := (*onnx.NeedsValue)(nil); errors.As(err, &needs) && len(needs.Inputs) > 0 {
+		if given, err = r.values(model); err == nil {
+			module, _, err = model.Specialise(given)
+		}
+	}
 	if err != nil {
 		return err
 	}
-	inputs, sizes, err := MakeInputs(module.Main(), InputOptions{Seed: r.Seed})
+	inputs, sizes, err := MakeInputs(module.Main(), InputOptions{Seed: r.Seed, Given: given})
 	if err != nil {
 		return err
 	}
@@ -263,6 +276,53 @@ func (r *caseRun) random(ctx context.Context, model *emily.Model) error {
 		t.want = out
 	}
 	return nil
+}
+
+// values are random inputs for the declared types, for a model whose import needs to know some of them.
+func (r *caseRun) values(model *emily.Model) (map[string]ir.Datum, error) {
+	f := ir.NewModule(model.Name()).NewFunc("main")
+	for _, p := range model.Inputs() {
+		f.Body.AddParam(p.Name, p.Type)
+	}
+	list, _, err := MakeInputs(f, InputOptions{Seed: r.Seed})
+	if err != nil {
+		return nil, err
+	}
+	given := map[string]ir.Datum{}
+	for i, p := range f.Inputs() {
+		given[p.Name] = list[i]
+	}
+	return given, nil
+}
+
+// sized is the model with sizes for all symbols of its inputs, for one whose import needs some of them.
+func (r *caseRun) sized(model *emily.Model) (*emily.Model, error) {
+	f := ir.NewModule(model.Name()).NewFunc("main")
+	known := map[ir.Dim]int64{}
+	for _, p := range model.Inputs() {
+		f.Body.AddParam(p.Name, p.Type)
+		for axis, d := range p.Type.Shape {
+			if n, ok := r.Dims[fmt.Sprintf("%s.%d", p.Name, axis)]; ok {
+				known[d] = n
+			}
+			if n, ok := r.Dims[d.Name()]; ok {
+				known[d] = n
+			}
+		}
+	}
+	sizes, err := ChooseSizes(f, known)
+	if err != nil {
+		return nil, err
+	}
+	r.result.Notes = append(r.result.Notes, "unbound dims: "+sizes.String())
+	dims := maps.Clone(r.Dims)
+	if dims == nil {
+		dims = map[string]int64{}
+	}
+	for s, n := range sizes.Of {
+		dims[s.Name()] = n
+	}
+	return emily.Load(model.Path(), emily.WithDims(dims))
 }
 
 // bound is the module specialised for what the import needs of the inputs, and the inputs that remain, in order.
@@ -289,6 +349,7 @@ type trial struct {
 	want   []ir.Datum // nil: nothing to compare with yet
 	tol    Tolerances
 	scaled bool // tolerances are in units of each output's scale
+	drawn  drawing
 }
 
 // try runs lane i and compares its outputs, which it returns unless the lane failed.
@@ -321,6 +382,9 @@ func (t *trial) compare(out []ir.Datum) *Difference {
 	}
 	tol := t.tol
 	names := t.module.Main().Outputs
+	if t.drawn != notDrawn && len(out) == 1 && len(want) == 1 && len(t.inputs) == 1 {
+		return compareBernoulli(fmt.Sprintf("%q", names[0]), t.drawn, out[0], want[0], t.inputs[0])
+	}
 	if !t.scaled {
 		return Compare(names, out, want, tol)
 	}

@@ -24,6 +24,8 @@ type Suite struct {
 var Suites = []Suite{
 	{"onnx", "the backend tests of the onnx 1.22.0 wheel, fetched with pip on first use", fetchONNX},
 	{"onnx-go", "the cases of github.com/owulveryck/onnx-go v0.5.0, through its decoder, in Emily's source tree", fetchONNXGo},
+	{"diff", "generated cases of single operators and small graphs, judged by onnxruntime and onnx.reference, in Emily's source tree", fetchDiff},
+	{"contrib", "onnxruntime's own operators with its results, in Emily's source tree", fetchContrib},
 	{"zoo", "small exports of seven model families, in Emily's source tree", findZoo},
 }
 

@@ -126,3 +126,12 @@ func fill[N number](dst []N, t *ir.Tensor, at int) {
 		dst[i] = dst[0]
 	}
 }
+
+// newBroadcast makes the result of an op on two operands that are broadcast to each other.
+func (e *Env) newBroadcast(op *ir.Op, d ir.DType, a, b *ir.Tensor) (*ir.Tensor, error) {
+	shape, err := broadcastShapes(op, "binary_c2", a.Shape, b.Shape)
+	if err != nil {
+		return nil, err
+	}
+	return e.newTensor(op, d, shape)
+}

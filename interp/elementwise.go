@@ -313,15 +313,11 @@ func zipped[N number](e *Env, op *ir.Op, args []ir.Datum, f zipper[N]) ([]ir.Dat
 	if f == nil {
 		return nil, opError(op, ir.DTypeError, "binary_c3", "%s of %s", op.Kind, a.DType)
 	}
-	shape, err := broadcastShapes(op, "binary_c2", a.Shape, b.Shape)
+	out, err := e.newBroadcast(op, a.DType, a, b)
 	if err != nil {
 		return nil, err
 	}
-	out, err := e.newTensor(op, a.DType, shape)
-	if err != nil {
-		return nil, err
-	}
-	zipChunks(shape, a, b, func(x, y []N, lo int) {
+	zipChunks(out.Shape, a, b, func(x, y []N, lo int) {
 		f(x, x, y)
 		store(out, lo, x)
 	})
@@ -446,18 +442,14 @@ func evalPow(e *Env, op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
 }
 
 func evalIntPow(e *Env, op *ir.Op, a, b *ir.Tensor) ([]ir.Datum, error) {
-	shape, err := broadcastShapes(op, "binary_c2", a.Shape, b.Shape)
-	if err != nil {
-		return nil, err
-	}
-	out, err := e.newTensor(op, a.DType, shape)
+	out, err := e.newBroadcast(op, a.DType, a, b)
 	if err != nil {
 		return nil, err
 	}
 	signed := b.DType.Category() == ir.Signed
 	var bad atomic.Bool
 	ra, rb := asInts(a), asInts(b)
-	zipChunks(shape, ra, rb, func(x, y []int64, lo int) {
+	zipChunks(out.Shape, ra, rb, func(x, y []int64, lo int) {
 		for i, v := range x {
 			if v == 0 && signed && y[i] < 0 {
 				bad.Store(true)
@@ -531,11 +523,7 @@ func evalShift(e *Env, op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
 // evalCompare: equal, less and less_equal. Nothing equals NaN.
 func evalCompare(e *Env, op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
 	a, b := tensor(args, 0), tensor(args, 1)
-	shape, err := broadcastShapes(op, "binary_c2", a.Shape, b.Shape)
-	if err != nil {
-		return nil, err
-	}
-	out, err := e.newTensor(op, ir.Bool, shape)
+	out, err := e.newBroadcast(op, ir.Bool, a, b)
 	if err != nil {
 		return nil, err
 	}

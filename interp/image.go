@@ -28,11 +28,11 @@ type imageFormat struct {
 // imageFormats are those that decode_image knows.
 var imageFormats = []imageFormat{
 	{"PNG", "\x89PNG", png.DecodeConfig, png.Decode},
-	{"JPEG", "\xff\xd8", jpeg.DecodeConfig, jpeg.Decode},
+	{"JPEG", "\xff\xd8", jpeg.DecodeConfig, decodeJPEG},
 	{"BMP", "BM", bmp.DecodeConfig, bmp.Decode},
 	{"TIFF", "II*\x00", tiff.DecodeConfig, tiff.Decode},
 	{"TIFF", "MM\x00*", tiff.DecodeConfig, tiff.Decode},
-	{"WebP", "RIFF????WEBP", webp.DecodeConfig, webp.Decode},
+	{"WebP", "RIFF????WEBP", webp.DecodeConfig, decodeWebP},
 	{"GIF", "GIF8", gif.DecodeConfig, gif.Decode},
 	{"PNM", "P2", pnmConfig, decodePNM},
 	{"PNM", "P3", pnmConfig, decodePNM},
@@ -72,6 +72,9 @@ func evalDecodeImage(e *Env, op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
 	if err != nil {
 		return bad(err)
 	}
+	if size.Width < 1 || size.Height < 1 || size.Height > len(data)*mostPixels/size.Width {
+		return bad(fmt.Errorf("%d × %d pixels in %d bytes", size.Width, size.Height, len(data)))
+	}
 	out, err := e.newTensor(op, ir.U8, []int{size.Height, size.Width, channels})
 	if err != nil {
 		return nil, err
@@ -101,6 +104,9 @@ func evalDecodeImage(e *Env, op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
 	}
 	return one(out, nil)
 }
+
+// mostPixels bounds the pixels for each byte of a file: more than any packing gives, so that a short file makes no large image.
+const mostPixels = 1 << 14
 
 // safely makes an error of a decoder's panic: the bytes come from anywhere.
 func safely[T any](decode func(io.Reader) (T, error), data []byte) (result T, err error) {

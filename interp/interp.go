@@ -152,7 +152,7 @@ func EvalOp(op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
 func checkDatum(v ir.Datum, t ir.Type) error {
 	x, isTensor := v.(*ir.Tensor)
 	switch {
-	case missing(v):
+	case Missing(v):
 		return fmt.Errorf("is missing, wants %s", t)
 	case !isTensor:
 		if v.Type().Kind != t.Kind {
@@ -176,8 +176,8 @@ func checkDatum(v ir.Datum, t ir.Type) error {
 	return nil
 }
 
-// missing reports whether there is no value, or one without what makes it up.
-func missing(v ir.Datum) bool {
+// Missing reports whether there is no value, or one without what makes it up.
+func Missing(v ir.Datum) bool {
 	switch v := v.(type) {
 	case *ir.Tensor:
 		return v == nil
@@ -186,7 +186,7 @@ func missing(v ir.Datum) bool {
 	case *ir.Optional:
 		return v == nil
 	case *ir.Map:
-		return v == nil || v.Keys == nil || missing(v.Values)
+		return v == nil || v.Keys == nil || Missing(v.Values)
 	}
 	return v == nil
 }

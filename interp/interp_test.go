@@ -123,6 +123,11 @@ func TestKernelErrors(t *testing.T) {
 		want  string
 	}{
 		"gather":          {ir.Gather, axis(0), []*ir.Tensor{f32([]int{2, 3}, 1, 2, 3, 4, 5, 6), i64([]int{1, 2}, 0, 2)}, "index 2 at position [0 1] into an axis of size 2 [gather_c3]"},
+		"image":           {ir.DecodeImage, &ir.ImageAttrs{Format: "rgb"}, []*ir.Tensor{ir.TensorFrom([]uint8("GIF89a"), 6)}, "decode_image_c3"},
+		"image_unknown":   {ir.DecodeImage, &ir.ImageAttrs{Format: "rgb"}, []*ir.Tensor{ir.TensorFrom([]uint8("hello"), 5)}, "decode_image_c3"},
+		"image_short":     {ir.DecodeImage, &ir.ImageAttrs{Format: "rgb"}, []*ir.Tensor{ir.TensorFrom([]uint8("P6 9 9 255 ab"), 13)}, "decode_image_c3"},
+		"image_large":     {ir.DecodeImage, &ir.ImageAttrs{Format: "rgb"}, []*ir.Tensor{ir.TensorFrom([]uint8("P6 65536 65536 255 "), 19)}, "pixels in 19 bytes"},
+		"random_negative": {ir.RandomUniform, &ir.RandomAttrs{DType: ir.F32}, []*ir.Tensor{i64(nil, -1)}, "random_uniform_c1"},
 		"gather_low":      {ir.Gather, axis(0), []*ir.Tensor{f32(nil, 1), i64(nil, -2)}, "index -2"},
 		"gather_empty":    {ir.Gather, axis(0), []*ir.Tensor{f32([]int{0}), i64(nil, 0)}, "index 0"},
 		"gather_elements": {ir.GatherElements, axis(0), []*ir.Tensor{f32(nil, 1), i64(nil, 1)}, "gather_elements_c3"},

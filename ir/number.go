@@ -147,7 +147,8 @@ func encodeE8M0(v float64) uint16 {
 	return uint16(min(max(e-1+127, 0), 0xfe))
 }
 
-// FloatScalar is v as a rank-0 tensor of dtype d; for an integer dtype it is truncated.
+// FloatScalar is v as a rank-0 tensor of dtype d: truncated for an integer dtype, true for v ≠ 0, the real part of a
+// complex number.
 func FloatScalar(d DType, v float64) *Tensor {
 	t := NewTensor(d)
 	t.Shape = []int{}
@@ -156,12 +157,23 @@ func FloatScalar(d DType, v float64) *Tensor {
 		View[float64](t)[0] = v
 	case d == F32:
 		View[float32](t)[0] = float32(v)
+	case d == C64:
+		View[complex64](t)[0] = complex(float32(v), 0)
+	case d == C128:
+		View[complex128](t)[0] = complex(v, 0)
+	case d == Bool:
+		if v != 0 {
+			t.Data[0] = 1
+		}
 	case d.IsFloat() && d.Bits() == 16:
 		View[uint16](t)[0] = EncodeFloat(d, v, false)
 	case d.IsFloat():
 		t.Data[0] = byte(EncodeFloat(d, v, true))
-	case d.IsInt() || d == Bool:
+	case d.IsInt():
 		u := uint64(int64(v))
+		if d.Category() == Unsigned && v >= 1<<63 {
+			u = uint64(v)
+		}
 		for i := range t.Data {
 			t.Data[i] = byte(u >> (8 * i))
 		}

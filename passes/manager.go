@@ -3,6 +3,7 @@
 package passes
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -136,13 +137,35 @@ type PassStats struct {
 }
 
 // Run runs the pipeline over m, in place. An error is that of a pass, or of the verifier after it.
+//
+// Where what passes find out shows that an op must fail, it may be in a branch that is never taken, or fail only when it
+// is run: such a module is optimised by the rewrites alone that find out nothing more about sizes and values, and
+// its functions are then new ones.
 func Run(m *ir.Module, pipeline []Pass, o Options) (Stats, error) {
+	before := m.Clone()
+	st, err := run(m, pipeline, o, false)
+	if doomed := (*rewrite.DoomedError)(nil); errors.As(err, &doomed) {
+		restore(m, before)
+		return run(m, pipeline, o, true)
+	}
+	return st, err
+}
+
+// restore makes m what its clone is.
+func restore(m, clone *ir.Module) {
+	m.Funcs, m.Blobs, m.Locs = clone.Funcs, clone.Blobs, clone.Locs
+	for _, f := range m.Funcs {
+		f.Module = m
+	}
+}
+
+func run(m *ir.Module, pipeline []Pass, o Options, exact bool) (Stats, error) {
 	for _, name := range o.Disable {
 		if _, ok := find(name); !ok {
 			return Stats{}, fmt.Errorf("unknown pass %q to disable: there are %s", name, strings.Join(Names(), ", "))
 		}
 	}
-	c := &rewrite.Context{Eval: o.Eval, StopAfter: o.StopAfter, Trace: o.Trace}
+	c := &rewrite.Context{Eval: o.Eval, StopAfter: o.StopAfter, Trace: o.Trace, Exact: exact}
 	var st Stats
 	for _, p := range pipeline {
 		if slices.Contains(o.Disable, p.Name) {

@@ -144,3 +144,42 @@ func TestStopAfter(t *testing.T) {
 		parse(t, m.String())
 	}
 }
+
+// TestDoomed: an op that must fail, as folding finds out, fails no pass: it may never run.
+func TestDoomed(t *testing.T) {
+	for name, text := range map[string]string{
+		"top level": `module "t"
+func @main(%x: f32[4]) -> (y: f32[u0, u1]) {
+  %0 = const [3.0, 2.0] : f32[2]
+  %1 = cast %0 {to = i64} : i64[2]
+  %2 = reshape %x, %1 : f32[u0, u1]
+  yield %2
+}
+`,
+		"a branch": `module "t"
+func @main(%x: f32[4], %c: bool[]) -> (y: f32[u2, u3]) {
+  %0 = if %c, %x : f32[u2, u3] region(%t: f32[4]) {
+    %1 = const [3.0, 2.0] : f32[2]
+    %2 = cast %1 {to = i64} : i64[2]
+    %3 = reshape %t, %2 : f32[u0, u1]
+    yield %3
+  } region(%e: f32[4]) {
+    %4 = const [2, 2] : i64[2]
+    %5 = reshape %e, %4 : f32[2, 2]
+    yield %5
+  }
+  yield %0
+}
+`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := parse(t, text)
+			if _, err := passes.Run(m, passes.Default, passes.Options{Eval: interp.EvalOp, Verify: true}); err != nil {
+				t.Fatal(err)
+			}
+			if err := ir.Verify(m); err != nil || m.Main().Module != m {
+				t.Error(err)
+			}
+		})
+	}
+}

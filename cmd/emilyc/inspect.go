@@ -31,6 +31,7 @@ type inspection struct {
 	PlanCalls  int            `json:"plan_calls"`
 	Stages     int            `json:"stages"`
 	Islands    []islandJSON   `json:"islands"`
+	Untraced   string         `json:"not_compiled,omitempty"` // the call for which mx::compile cannot be used
 	PlanError  string         `json:"plan_error,omitempty"`
 }
 
@@ -109,6 +110,9 @@ func (s *inspection) plan(m *ir.Module) {
 	for _, st := range staged.Stages {
 		if st.Plan != nil {
 			s.PlanCalls += st.Plan.NumCalls()
+			if call, needs := st.Plan.NeedsValues(); needs && s.Untraced == "" {
+				s.Untraced = call
+			}
 		}
 	}
 	for _, u := range staged.Islands() {
@@ -225,6 +229,9 @@ func (s *inspection) print(w *writer, verbose bool) {
 	w.printf("\nplan: %d MLX calls, %d stages, %d ops on host islands\n", s.PlanCalls, s.Stages, len(s.Islands))
 	for _, i := range s.Islands {
 		w.printf("  %s %s: %s\n", i.Node, i.Kind, i.Reason)
+	}
+	if s.Untraced != "" {
+		w.printf("  cannot run under mx::compile: values decide %s\n", s.Untraced)
 	}
 }
 

@@ -6,67 +6,30 @@ import (
 
 // contribRows are operators that onnxruntime's optimiser and its quantisation tools write, beside those of microsoftRows.
 var contribRows = []row{
-	{microsoft, "EmbedLayerNormalization", since(1), importEmbedLayerNorm},
 	{microsoft, "QEmbedLayerNormalization", since(1), importQEmbedLayerNorm},
 	{microsoft, "FusedConv", since(1), importFusedConv},
 	{microsoft, "NhwcConv", since(1), importNhwcConv},
 	{microsoft, "Inverse", since(1), importInverse},
 }
 
-// embedding has the operands of EmbedLayerNormalization; segment and mask may be nil.
-type embedding struct {
-	ids, segments, places, mask     *ir.Value
-	words, positions, segment       *ir.Value
-	gamma, beta                     *ir.Value
-}
-
-// importEmbedLayerNorm gives the normalised sum of the embeddings of word, place and segment, the lengths of the rows, and the sum.
-func importEmbedLayerNorm(n *Node) []*ir.Value {
-	n.Int("mask_index_type", 0) // for shape inference only
-	return n.embedded(embedding{
-		ids: n.in[0], segments: n.arg(1), places: n.arg(8), mask: n.arg(7),
-		words: n.in[2], positions: n.in[3], segment: n.arg(4), gamma: n.in[5], beta: n.in[6],
-	})
-}
-
-// importQEmbedLayerNorm has tables, scale and shift in 8 bits.
+// importQEmbedLayerNorm is EmbedLayerNormalization with its tables, scale and shift in 8 bits, and without the sum.
 func importQEmbedLayerNorm(n *Node) []*ir.Value {
 	table := func(i, scale, zero int) *ir.Value {
-		if n.arg(i) == nil {
+		switch {
+		case n.arg(i) == nil:
 			return nil
-		}
-		if n.arg(scale) == nil || n.arg(zero) == nil {
+		case n.arg(scale) == nil || n.arg(zero) == nil:
 			return n.fail(Missing, "give it", "operand %d has no scale or zero point", i)
 		}
 		return n.dequantized(n.in[i], n.scalar(n.in[scale]), n.scalar(n.in[zero]))
 	}
-	return n.embedded(embedding{
-		ids: n.in[0], segments: n.arg(1), mask: n.arg(7),
-		words: table(2, 8, 13), positions: table(3, 9, 14), segment: table(4, 10, 15), gamma: table(5, 11, 16), beta: table(6, 12, 17),
-	})[:2]
-}
-
-func (n *Node) embedded(e embedding) []*ir.Value {
-	epsilon := float64(n.Float("epsilon", 1e-12))
-	if !n.ok() || e.ids.Rank() != 2 || e.words.Rank() != 2 || (e.segments == nil) != (e.segment == nil) {
-		bad := n.fail(Invalid, "give ids [B, S], and segments with their embeddings, or none", "ids of %s and words of %s", e.ids.Type, e.words.Type)
-		return []*ir.Value{bad, nil, nil}
+	inner := *n
+	inner.in = []*ir.Value{n.in[0], n.arg(1), table(2, 8, 13), table(3, 9, 14), table(4, 10, 15), table(5, 11, 16), table(6, 12, 17), n.arg(7)}
+	if !n.ok() {
+		return nil
 	}
-	row := func(table, ids *ir.Value) *ir.Value { return n.op(ir.Gather, &ir.AxisAttrs{}, table, ids) }
-	if e.places == nil {
-		e.places = n.unsqueeze(n.count(n.dim(size(e.ids, 1))), 0)
-	}
-	sum := n.op(ir.Add, nil, row(e.words, e.ids), row(e.positions, e.places))
-	if e.segment != nil {
-		sum = n.op(ir.Add, nil, sum, row(e.segment, e.segments))
-	}
-	y := n.op(ir.LayerNorm, &ir.NormAttrs{Axis: 2, Epsilon: epsilon}, sum, e.gamma, e.beta)
-	lengths := n.op(ir.Expand, nil, n.number(ir.I32, 0), n.b.Dims(size(e.ids, 0)))
-	if e.mask != nil {
-		set := n.cast(n.op(ir.Equal, nil, e.mask, n.number(ir.I32, 1)), ir.I32)
-		lengths = n.op(ir.ReduceSum, &ir.ReduceAttrs{Axes: []int64{1}}, set)
-	}
-	return []*ir.Value{y, lengths, sum}
+	results := importEmbedLayerNorm(&inner)
+	return results[:min(len(results), 2)]
 }
 
 // importFusedConv: activation(conv(X, W) + B + Z).
@@ -152,7 +115,7 @@ func importInverse(n *Node) []*ir.Value {
 	switch {
 	case r < 2 || known && size(x, r-2).IsConst() && size(x, r-2) != size(x, r-1):
 		return one(n.fail(Invalid, "give square matrices", "inverse of %s", x.Type))
-	case !known || order > maxInverse:
+	case !known || !size(x, r-2).IsConst() || order > maxInverse:
 		return one(n.fail(Unsupported, "bind its sizes; they may be up to 64", "inverse of %s", x.Type))
 	case order < 1:
 		return one(x)

@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -65,7 +66,7 @@ func (n *Node) branches(then, els *pb.GraphProto) []*ir.Value {
 	yield := func(in *scope, g *pb.GraphProto) []*ir.Value {
 		results, err := in.build(g)
 		if err != nil {
-			n.b.Fail(err)
+			n.b.Fail(n.branchError(err))
 		}
 		return results
 	}
@@ -90,6 +91,21 @@ func (n *Node) branches(then, els *pb.GraphProto) []*ir.Value {
 	a.b.Yield(ra...)
 	b.b.Yield(rb...)
 	return n.b.Ops(ir.If, nil, []*ir.Region{a.region, b.region}, append([]*ir.Value{n.in[0]}, b.captures...)...)
+}
+
+// branchError is err, or that the condition must be known: a branch that cannot be right for the sizes at hand may be
+// the one that is never taken.
+func (n *Node) branchError(err error) error {
+	var broken *ir.Error
+	var at *Error
+	if !(errors.As(err, &broken) && broken.Kind == ir.ShapeError || errors.As(err, &at) && at.Kind == Shape) {
+		return err
+	}
+	inputs, sizes := n.s.im.sources(n.in[0])
+	if len(inputs)+len(sizes) == 0 {
+		return err
+	}
+	return needing(inputs, sizes, fmt.Sprintf("the condition must be known when the model is compiled, since a branch is wrong for these sizes: %v", err))
 }
 
 // addCapture makes a parameter for a value that another region captures.

@@ -1,8 +1,6 @@
 package onnx
 
 import (
-	"fmt"
-
 	"github.com/emilyc/emily/ir"
 )
 
@@ -66,7 +64,7 @@ func (n *Node) samePads(w window, upper bool) []int64 {
 		if d := size(n.in[0], 2+i); stride > 1 {
 			have, ok := d.Value()
 			if r := d.Mod(ir.Size(stride)); !ok && !r.Is(0) {
-				n.fail(Unsupported, fmt.Sprintf("bind the size of %s, or export with pads", d), "auto_pad SAME with stride %d: its pads depend on %s", stride, d)
+				n.needsSize(d, "auto_pad SAME with stride %d: its pads depend on %s", stride, d)
 				return pads
 			}
 			if rest := have % stride; ok && rest != 0 {
@@ -103,7 +101,7 @@ func (n *Node) convKernel(w *ir.Value) []int64 {
 			n.fail(Invalid, remedyExport, "kernel_shape is %v, the weight %s", given, w.Type)
 			return nil
 		case !ok && given == nil:
-			n.fail(Unsupported, "bind the size of "+size(w, 2+i).String(), "the kernel's shape is not known: the weight is %s", w.Type)
+			n.needsSize(size(w, 2+i), "the kernel's shape is not known: the weight is %s", w.Type)
 			return nil
 		case !ok:
 			k = given[i]

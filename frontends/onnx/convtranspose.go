@@ -84,7 +84,7 @@ func (n *Node) transposePads(x *ir.Value, w window, more []int64) []int64 {
 			d := size(x, 2+i)
 			have, known := d.Value()
 			if !known || shape[i] < 0 || shape[i] > maxWindow*maxWindow {
-				n.fail(Unsupported, "bind the size of "+d.String(), "output_shape %v for %s", shape, x.Type)
+				n.needsSize(d, "output_shape %v for %s", shape, x.Type)
 				return pads
 			}
 			total += have*w.strides[i] - shape[i]
@@ -147,8 +147,11 @@ func importCol2Im(n *Node) []*ir.Value {
 		return nil
 	}
 	index, padded := w.columns(image)
-	channels, even := size(x, 1).ExactDiv(ir.Size(product(block)))
-	if index == nil || x.Rank() != 3 || !even {
+	channels, even := ir.Dim{}, false
+	if index != nil {
+		channels, even = size(x, 1).ExactDiv(ir.Size(product(block)))
+	}
+	if x.Rank() != 3 || !even {
 		return one(n.fail(Invalid, "give [N, C × block, L], and positive attributes for each axis", "columns %s of blocks %v for an image %v", x.Type, block, image))
 	}
 	n.sameSize(size(x, 2), ir.Size(int64(len(index))/product(block)))

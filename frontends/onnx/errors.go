@@ -18,11 +18,13 @@ const (
 	Missing                          // something required is absent
 	External                         // external data cannot be used: place, size, kind of file
 	Invalid                          // against the ONNX specification
+	Shape                            // operands whose ranks or sizes do not fit
 )
 
 var kindNames = [...]string{
 	Malformed: "malformed", Truncated: "truncated", TooDeep: "too deep", TooLarge: "too large",
 	Unsupported: "unsupported", Missing: "missing", External: "external data", Invalid: "invalid",
+	Shape: "shape",
 }
 
 func (k ErrorKind) String() string {

@@ -76,9 +76,9 @@ func fromBytes(name string, data []byte) *File {
 func (f *File) Close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	err := f.main.unmap()
+	err := f.main.Close()
 	for _, m := range f.external {
-		err = errors.Join(err, m.unmap())
+		err = errors.Join(err, m.Close())
 	}
 	if f.root != nil {
 		err = errors.Join(err, f.root.Close())
@@ -91,12 +91,7 @@ func (f *File) Close() error {
 func (f *File) Mapping() *Mapping { return f.main }
 
 func openModel(path string) (*Mapping, error) {
-	file, err := os.OpenFile(path, openFlags, 0)
-	if err != nil {
-		return nil, openError(err)
-	}
-	defer file.Close()
-	m, err := mapFile(file, path)
+	m, err := MapFile(path)
 	if err != nil {
 		return nil, openError(err)
 	}

@@ -252,7 +252,7 @@ func TestImportErrors(t *testing.T) {
 		{"broken initializer", with(graph(x, untyped("y"), node("Add", "x,w", "y")), withRaw(tensorOf("w", pb.TensorProto_FLOAT, 3), 1)), 17, Invalid, []string{"Add_y", `"w"`, "1 bytes"}},
 		{"squeeze of unknown sizes", graph(x, untyped("y"), node("Squeeze", "x", "y")), 17, Unsupported, []string{"n", "bind"}},
 		{"SAME of unknown sizes", graph(values(value("x", "f32", 1, 3, "h", 8), value("w", "f32", 4, 3, 3, 3)), untyped("y"),
-			node("Conv", "x,w", "y", attr("auto_pad", "SAME_UPPER"), attr("strides", []int64{2, 2}))), 17, Unsupported, []string{"auto_pad", "bind the size of h"}},
+			node("Conv", "x,w", "y", attr("auto_pad", "SAME_UPPER"), attr("strides", []int64{2, 2}))), 17, Unsupported, []string{"auto_pad", `bind the size of "h"`}},
 		{"constant without a value", graph(nil, untyped("y"), node("Constant", "", "y")), 17, Missing, []string{"no value"}},
 		{"constant with two values", graph(nil, untyped("y"), node("Constant", "", "y", attr("value_int", 1), attr("value_float", 1.0))), 17, Invalid, []string{"one value"}},
 		{"axes that are computed", graph(append(x, value("a", "i64", 1)), untyped("y"), node("Neg", "a", "b"), node("ReduceSum", "x,b", "y")), 13, Unsupported, []string{"axes", `bind a value to "a"`}},

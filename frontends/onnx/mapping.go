@@ -19,7 +19,8 @@ type Mapping struct {
 	mapped bool // by mmap, rather than read or handed in
 }
 
-func (m *Mapping) unmap() error {
+// Close unmaps the file. A File closes those that it mapped.
+func (m *Mapping) Close() error {
 	if !m.mapped {
 		return nil
 	}
@@ -56,6 +57,22 @@ func mapFile(f *os.File, path string) (*Mapping, error) {
 		}
 	}
 	m.Data, err = io.ReadAll(f)
+	return m, err
+}
+
+// MapFile maps the regular file at path, and reads it where it cannot be mapped.
+//
+// Errors: *fs.PathError, of the system or for what is no regular file.
+func MapFile(path string) (*Mapping, error) {
+	f, err := os.OpenFile(path, openFlags, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	m, err := mapFile(f, path)
+	if err != nil && !errors.As(err, new(*fs.PathError)) {
+		err = &fs.PathError{Op: "map", Path: path, Err: err}
+	}
 	return m, err
 }
 

@@ -57,11 +57,19 @@ func (n *Node) inverseRoot(x *ir.Value, axis int64, epsilon float64) *ir.Value {
 	return n.op(ir.Rsqrt, nil, n.op(ir.Add, nil, mean, n.number(x.DType(), epsilon)))
 }
 
-// skipped is the sum of input, skip and bias, the bias being operand i.
+// inWide is an operand in f32, or f64; nil stays nil.
+func (n *Node) inWide(x *ir.Value) *ir.Value {
+	if x == nil {
+		return nil
+	}
+	return n.wide(x)
+}
+
+// skipped is the sum of input, skip and bias, the bias being operand i. Half floats are f32 in it.
 func (n *Node) skipped(i int) *ir.Value {
-	x := n.op(ir.Add, nil, n.in[0], n.in[1])
+	x := n.op(ir.Add, nil, n.inWide(n.in[0]), n.inWide(n.in[1]))
 	if bias := n.arg(i); bias != nil {
-		x = n.op(ir.Add, nil, x, bias)
+		x = n.op(ir.Add, nil, x, n.inWide(bias))
 	}
 	if x.Rank() < 1 {
 		return n.fail(Invalid, "give [batch, sequence, hidden]", "sum of %s and %s", n.in[0].Type, n.in[1].Type)
@@ -71,28 +79,28 @@ func (n *Node) skipped(i int) *ir.Value {
 
 // importSkipLayerNorm: layer normalization of a sum, which is the fourth output.
 func importSkipLayerNorm(n *Node) []*ir.Value {
-	x := n.skipped(4)
+	x, d := n.skipped(4), n.in[0].DType()
 	a := &ir.NormAttrs{Axis: int64(x.Rank() - 1), Epsilon: float64(n.Float("epsilon", 1e-12))}
-	y := n.op(ir.LayerNorm, a, x, n.in[2], n.arg(3))
+	y := n.cast(n.op(ir.LayerNorm, a, x, n.inWide(n.in[2]), n.inWide(n.arg(3))), d)
 	if !n.ok() || !n.wants(1) && !n.wants(2) {
-		return []*ir.Value{y, nil, nil, x}
+		return []*ir.Value{y, nil, nil, n.cast(x, d)}
 	}
-	mean, variance := n.moments(n.cast(x, ir.F32), []int64{a.Axis})
-	return []*ir.Value{y, mean, n.op(ir.Rsqrt, nil, n.op(ir.Add, nil, variance, n.number(ir.F32, a.Epsilon))), x}
+	mean, variance := n.moments(x, []int64{a.Axis})
+	return []*ir.Value{y, mean, n.op(ir.Rsqrt, nil, n.op(ir.Add, nil, variance, n.number(ir.F32, a.Epsilon))), n.cast(x, d)}
 }
 
 // importSkipSimplifiedLayerNorm: the same without mean and shift.
 func importSkipSimplifiedLayerNorm(n *Node) []*ir.Value {
-	x := n.skipped(3)
+	x, d := n.skipped(3), n.in[0].DType()
 	a := &ir.NormAttrs{Axis: int64(x.Rank() - 1), Epsilon: float64(n.Float("epsilon", 1e-12))}
-	y := n.op(ir.RMSNorm, a, x, n.in[2])
+	y := n.cast(n.op(ir.RMSNorm, a, x, n.inWide(n.in[2])), d)
 	if n.wants(1) {
 		return one(n.fail(Unsupported, "do not use the output", "the mean, which is not computed"))
 	}
 	if !n.ok() || !n.wants(2) {
-		return []*ir.Value{y, nil, nil, x}
+		return []*ir.Value{y, nil, nil, n.cast(x, d)}
 	}
-	return []*ir.Value{y, nil, n.inverseRoot(x, a.Axis, a.Epsilon), x}
+	return []*ir.Value{y, nil, n.inverseRoot(x, a.Axis, a.Epsilon), n.cast(x, d)}
 }
 
 // importFusedMatMul: alpha × A' × B'.

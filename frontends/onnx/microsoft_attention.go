@@ -121,8 +121,8 @@ func (n *Node) queryPlaces(q, past *ir.Value) *ir.Value {
 	return places
 }
 
-// maskedAttention is attention as [B, S, H × D], and the scaled product of queries and keys. What is hidden has mask_filter_value added, so that a
-// row that is hidden whole is as if it were not.
+// maskedAttention is attention as [B, S, H × D], and the scaled product of queries and keys. What a mask hides has mask_filter_value added, so
+// that a row that is hidden whole is as if it were not; keys after a query are never seen.
 func (n *Node) maskedAttention(q, k, v, places, mask, bias *ir.Value) (y, product *ir.Value) {
 	filter, causal := float64(n.Float("mask_filter_value", -10000)), n.Int("unidirectional", 0) != 0
 	scale, heads := n.microsoftScale(q), n.attentionHeads(q, k, v)
@@ -130,9 +130,7 @@ func (n *Node) maskedAttention(q, k, v, places, mask, bias *ir.Value) (y, produc
 		return q, nil
 	}
 	d := q.DType()
-	if d == ir.F16 {
-		filter = max(filter, -65504)
-	}
+	filter = max(filter, lowest(d))
 	product = heads.scores(n, q, k, scale)
 	scores := product
 	hide := func(allowed *ir.Value) {
@@ -142,13 +140,25 @@ func (n *Node) maskedAttention(q, k, v, places, mask, bias *ir.Value) (y, produc
 		hide(n.paddingMask(mask, heads))
 	}
 	if causal {
-		hide(n.op(ir.LessEqual, nil, n.count(n.dim(heads.t)), places))
+		seen := n.op(ir.LessEqual, nil, n.count(n.dim(heads.t)), places)
+		scores = n.op(ir.Where, nil, seen, scores, n.number(d, lowest(d)))
 	}
 	if bias != nil {
 		scores = n.op(ir.Add, nil, scores, bias)
 	}
 	y = heads.mix(n, n.op(ir.Softmax, &ir.AxisAttrs{Axis: 3}, scores), v, d)
 	return n.packHeads(y), product
+}
+
+// lowest is the least finite number of a float dtype, or of f32.
+func lowest(d ir.DType) float64 {
+	if d == ir.F16 {
+		return -65504
+	}
+	if d == ir.BF16 {
+		return -0x1.fep127
+	}
+	return -math.MaxFloat32
 }
 
 // microsoftScale: attribute scale, where 0 stands for none.

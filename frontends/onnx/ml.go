@@ -16,7 +16,12 @@ var mlRows = []row{
 	{mlDomain, "CategoryMapper", since(1), importCategoryMapper},
 	{mlDomain, "Scaler", since(1), importScaler},
 	{mlDomain, "LinearRegressor", since(1), importLinearRegressor},
+	{mlDomain, "Normalizer", since(1), importNormalizer},
+	{mlDomain, "FeatureVectorizer", since(1), importFeatureVectorizer},
+	{mlDomain, "Imputer", since(1), importImputer},
+	{mlDomain, "OneHotEncoder", since(1), importOneHotEncoder},
 	{mlDomain, "TreeEnsemble", since(5), importTreeEnsemble},
+	{mlDomain, "TreeEnsembleRegressor", since(1, 3, 5), importTreeRegressor},
 }
 
 // importArrayFeatureExtractor: elements of the last axis; of a list too there is a row.
@@ -33,7 +38,7 @@ func importArrayFeatureExtractor(n *Node) []*ir.Value {
 
 func importBinarizer(n *Node) []*ir.Value {
 	x := n.in[0]
-	t := n.number(x.DType(), n.real("threshold", 0))
+	t := n.number(x.DType(), n.double("threshold", 0))
 	return one(n.cast(n.op(ir.Less, nil, t, x), x.DType()))
 }
 
@@ -146,7 +151,7 @@ func (n *Node) labels(prefix string) *ir.Tensor {
 
 // defaultLabel is what keys that are not there map to.
 func (n *Node) defaultLabel(d ir.DType) *ir.Value {
-	text, number, real := n.String("default_string", "_Unused"), n.Int("default_int64", -1), n.real("default_float", float32(math.Copysign(0, -1)))
+	text, number, real := n.String("default_string", "_Unused"), n.Int("default_int64", -1), n.double("default_float", float32(math.Copysign(0, -1)))
 	if n.Has("default_tensor") {
 		return n.s.element(n.Tensor("default_tensor"))
 	}
@@ -176,4 +181,83 @@ func (n *Node) mapped(keys, values *ir.Tensor, def *ir.Value) *ir.Value {
 	at := n.op(ir.ArgMax, &ir.ArgAttrs{Axis: last, Last: true}, hits)
 	found := n.cast(n.op(ir.ReduceMax, &ir.ReduceAttrs{Axes: []int64{last}}, hits), ir.Bool)
 	return n.op(ir.Where, nil, found, n.op(ir.Gather, &ir.AxisAttrs{}, n.b.Const(values), at), def)
+}
+
+// importNormalizer divides each row by its maximum, the sum of its magnitudes or its length, unless that is 0.
+func importNormalizer(n *Node) []*ir.Value {
+	x, norm := n.cast(n.in[0], ir.F32), n.String("norm", "MAX")
+	if !n.ok() || x.Rank() == 0 {
+		return one(n.fail(Invalid, "give it an axis", "operand 0 is %s", n.in[0].Type))
+	}
+	over := &ir.ReduceAttrs{Axes: []int64{int64(x.Rank() - 1)}, KeepDims: true}
+	var by *ir.Value
+	switch norm {
+	case "MAX":
+		by = n.op(ir.ReduceMax, over, x)
+	case "L1":
+		by = n.op(ir.ReduceSum, over, n.op(ir.Abs, nil, x))
+	case "L2":
+		by = n.op(ir.Sqrt, nil, n.op(ir.ReduceSum, over, n.op(ir.Mul, nil, x, x)))
+	default:
+		return one(n.fail(Invalid, "give MAX, L1 or L2", "norm %q", clip(norm)))
+	}
+	zero := n.op(ir.Equal, nil, by, n.number(ir.F32, 0))
+	return one(n.op(ir.Div, nil, x, n.op(ir.Where, nil, zero, n.number(ir.F32, 1), by)))
+}
+
+// importFeatureVectorizer joins matrices [N, C], lists as one row, whose widths inputdimensions repeats.
+func importFeatureVectorizer(n *Node) []*ir.Value {
+	widths := n.Ints("inputdimensions")
+	if !n.present(n.in) || len(widths) != len(n.in) {
+		return one(n.fail(Invalid, remedyExport, "%d inputdimensions for %d operands", len(widths), len(n.in)))
+	}
+	parts := make([]*ir.Value, len(n.in))
+	for i, x := range n.in {
+		if x.Rank() == 1 {
+			x = n.unsqueeze(x, 0)
+		}
+		if w, known := size(x, 1).Value(); x.Rank() != 2 || known && w != widths[i] {
+			return one(n.fail(Invalid, "give [N, C] or [C]", "operand %d is %s, inputdimensions %v", i, x.Type, widths))
+		}
+		parts[i] = n.cast(x, ir.F32)
+	}
+	return one(n.op(ir.Concat, &ir.AxisAttrs{Axis: 1}, parts...))
+}
+
+// importImputer: elements that are the replaced value, NaN among them, become the imputed one of their feature.
+func importImputer(n *Node) []*ir.Value {
+	x := n.in[0]
+	floats, ints := n.Floats("imputed_value_floats"), n.Ints("imputed_value_int64s")
+	old, oldInt := n.double("replaced_value_float", 0), n.Int("replaced_value_int64", 0)
+	if !n.ok() {
+		return nil
+	}
+	imputed, replaced := n.b.Const(ir.TensorFrom(floats, len(floats))), n.b.Const(ir.Scalar(float32(old)))
+	if x.DType().IsInt() {
+		imputed, replaced = n.b.Const(ir.TensorFrom(ints, len(ints))), n.b.Const(ir.Scalar(oldInt))
+	}
+	if w, known := size(x, x.Rank()-1).Value(); x.Rank() == 0 || size(imputed, 0).Is(0) || known && !size(imputed, 0).Is(1) && !size(imputed, 0).Is(w) {
+		return one(n.fail(Invalid, "give one value, or one for each feature", "%s imputed values for %s", size(imputed, 0), x.Type))
+	}
+	hit := n.op(ir.Equal, nil, x, n.cast(replaced, x.DType()))
+	if math.IsNaN(old) && x.DType().IsFloat() {
+		hit = n.op(ir.IsNaN, nil, x)
+	}
+	return one(n.op(ir.Where, nil, hit, n.cast(imputed, x.DType()), x))
+}
+
+// importOneHotEncoder: a new last axis with a 1 at the category that the element is. Categories that are not known are all zeros.
+func importOneHotEncoder(n *Node) []*ir.Value {
+	x, ints, names := n.in[0], n.Ints("cats_int64s"), n.Strings("cats_strings")
+	if n.Int("zeros", 1) == 0 {
+		return one(n.fail(Unsupported, "export with zeros=1", "zeros=0, which makes other categories an error, is not done"))
+	}
+	list := n.b.Const(&ir.Tensor{DType: ir.String, Shape: []int{len(names)}, Strings: names})
+	if x.DType() != ir.String {
+		x, list = n.cast(x, ir.I64), n.intTable(ints)
+	}
+	if size(list, 0).Is(0) && n.ok() {
+		return one(n.fail(Missing, remedyExport, "there are no categories for %s", x.Type))
+	}
+	return one(n.cast(n.op(ir.Equal, nil, n.unsqueeze(x, int64(x.Rank())), list), ir.F32))
 }

@@ -2,41 +2,67 @@ package onnx
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/emilyc/emily/ir"
 )
 
-// NeedsValue is the cause of an *Error where an operand must be known when the model is compiled, and is
-// computed from inputs. Importing again with Options.Values for those inputs mends it.
+// NeedsValue is the cause of an *Error where something must be known when the model is compiled, and is computed from
+// inputs or from their sizes. Importing again with Options.Values for those inputs and Options.Dims for those sizes
+// mends it.
 type NeedsValue struct {
 	What   string   // that must be known
-	Inputs []string // graph inputs that it is computed from; empty where it depends on a loop alone
+	Inputs []string // graph inputs whose values it is computed from
+	Sizes  []string // symbols in the types of inputs that it is computed from
 }
 
 func (e *NeedsValue) Error() string { return e.What }
 
-// needs says which inputs v is computed from.
+// needs says which inputs and sizes v is computed from.
 func (n *Node) needs(v *ir.Value, what string) error {
-	inputs := n.s.im.sources(v)
-	remedy := "make it a constant"
-	for i, name := range inputs {
-		sep := ", "
-		if i == 0 {
-			sep = "bind a value to "
-			if len(inputs) > 1 {
-				sep = "bind values to "
-			}
-			remedy = ""
-		}
-		remedy += sep + strconv.Quote(clip(name))
-	}
-	return &Error{Kind: Unsupported, Remedy: remedy, Err: &NeedsValue{What: what, Inputs: inputs}}
+	inputs, sizes := n.s.im.sources(v)
+	return needing(inputs, sizes, what)
 }
 
-// sources are the names of the inputs that v is computed from, in the order in which they are found.
-func (im *importer) sources(v *ir.Value) []string {
-	var names []string
+// needsSize says which sizes of inputs d is computed from.
+func (n *Node) needsSize(d ir.Dim, format string, args ...any) {
+	var sizes []string
+	im := n.s.im
+	d.Symbols(func(s ir.Dim) {
+		if im.declares(s) && !slices.Contains(sizes, s.Name()) {
+			sizes = append(sizes, s.Name())
+		}
+	})
+	n.b.Fail(needing(nil, sizes, fmt.Sprintf(format, args...)))
+}
+
+func needing(inputs, sizes []string, what string) error {
+	var parts []string
+	if len(sizes) > 0 {
+		parts = append(parts, "the size of "+quoted(sizes))
+	}
+	if len(inputs) > 0 {
+		parts = append(parts, "a value to "+quoted(inputs))
+	}
+	remedy := "make it a constant"
+	if parts != nil {
+		remedy = "bind " + strings.Join(parts, " and ")
+	}
+	return &Error{Kind: Unsupported, Remedy: remedy, Err: &NeedsValue{What: what, Inputs: inputs, Sizes: sizes}}
+}
+
+func quoted(names []string) string {
+	parts := make([]string, len(names))
+	for i, name := range names {
+		parts[i] = strconv.Quote(clip(name))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// sources are the names of the inputs and sizes that v is computed from, in the order in which they are found.
+func (im *importer) sources(v *ir.Value) (inputs, sizes []string) {
 	seen := map[*ir.Value]bool{}
 	todo := []*ir.Value{v}
 	for len(todo) > 0 {
@@ -46,16 +72,36 @@ func (im *importer) sources(v *ir.Value) []string {
 			continue
 		}
 		seen[v] = true
+		if names, ok := im.sizesOf(v); ok {
+			for _, name := range names {
+				if !slices.Contains(sizes, name) {
+					sizes = append(sizes, name)
+				}
+			}
+			continue
+		}
 		switch {
 		case v.Def == nil && v.Region == im.fn.Body:
-			names = append(names, v.Name)
+			inputs = append(inputs, v.Name)
 		case v.Def == nil:
 			todo = append(todo, im.origin[v])
 		default:
 			todo = append(todo, v.Def.Args...)
 		}
 	}
-	return names
+	return inputs, sizes
+}
+
+// sizesOf are the sizes of inputs that v is known to be computed from, and from nothing else.
+func (im *importer) sizesOf(v *ir.Value) (names []string, ok bool) {
+	dims, ok := v.KnownDims()
+	for _, d := range dims {
+		d.Symbols(func(s ir.Dim) {
+			names = append(names, s.Name())
+			ok = ok && im.declares(s)
+		})
+	}
+	return names, ok
 }
 
 // maxFold bounds the elements of what is computed at compile time, and the ops that it takes.

@@ -31,6 +31,7 @@ func importNonMaxSuppression(n *Node) []*ir.Value {
 	if !n.ok() {
 		return nil
 	}
+	scores = n.op(ir.Max, nil, scores, n.number(ir.F32, -math.MaxFloat32)) // what is left has more than what is not
 	rounds := n.op(ir.Min, nil, limit, n.dim(scores.Shape()[2]))
 	chosen, valid := n.suppress(rounds, left, scores, n.corners(x, center), overlap)
 	return one(n.listed(chosen, valid))

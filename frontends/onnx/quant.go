@@ -46,8 +46,11 @@ func (n *Node) perGrain(g grain, v *ir.Value) *ir.Value {
 	switch {
 	case !n.ok():
 		return v
+	case g.block < 0:
 	case v.Rank() == g.x.Rank() && (g.block > 0 || v.Rank() > 1):
 		return n.blocked(g, v, int(axis))
+	case v.Rank() == 1 && g.block == 0 && int(axis) == g.x.Rank()-1:
+		return v
 	case v.Rank() == 1 && g.block == 0:
 		return n.unsqueeze(v, axesBetween(1, g.x.Rank()-int(axis))...)
 	}
@@ -75,7 +78,7 @@ func (n *Node) blocked(g grain, v *ir.Value, axis int) *ir.Value {
 	return n.op(ir.Gather, &ir.AxisAttrs{Axis: int64(axis)}, v, places)
 }
 
-// wide is the float dtype for arithmetic on v's values: its own, unless that is too narrow for it.
+// wide is the dtype for arithmetic on values of d: d, where that is a float of 16 bits or more.
 func wide(d ir.DType) ir.DType {
 	if d == ir.F16 || d == ir.BF16 || d == ir.F64 {
 		return d
@@ -97,7 +100,7 @@ func importQuantizeLinear(n *Node) []*ir.Value {
 	}
 	if n.since >= 23 {
 		if d := n.dtypeAttr("precision"); d != ir.Invalid {
-			div = d
+			div = n.floatAttr(d, "precision")
 		}
 	}
 	switch {
@@ -108,6 +111,9 @@ func importQuantizeLinear(n *Node) []*ir.Value {
 	}
 	if given != ir.Invalid && given != to {
 		return one(n.fail(Invalid, "give both the same dtype", "output_dtype is %s, the zero point %s", given, to))
+	}
+	if to.Bits() > 16 || to.Bits() > 8 && to.IsFloat() || !to.IsNumeric() || to == ir.F8E8M0 {
+		return one(n.fail(Invalid, "give an integer of at most 16 bits or a float of at most 8", "quantized to %s", to))
 	}
 	if zero != nil {
 		zero = n.perGrain(g, zero)
@@ -125,6 +131,14 @@ func (n *Node) dtypeAttr(name string) ir.DType {
 	d, err := irDType(DType(code))
 	if err != nil {
 		n.b.Fail(err)
+	}
+	return d
+}
+
+// floatAttr is d, which must be a float that arithmetic is done in.
+func (n *Node) floatAttr(d ir.DType, what string) ir.DType {
+	if !d.IsFloat() || d.Bits() < 16 {
+		n.fail(Invalid, "give float, float16, bfloat16 or double", "%s is %s", what, d)
 	}
 	return d
 }
@@ -168,7 +182,7 @@ func importDequantizeLinear(n *Node) []*ir.Value {
 	to := wide(scale.DType())
 	if n.since >= 23 {
 		if d := n.dtypeAttr("output_dtype"); d != ir.Invalid {
-			to = d
+			to = n.floatAttr(d, "output_dtype")
 		}
 	}
 	d := ir.F32
@@ -296,11 +310,11 @@ func (n *Node) intConv(x, xZero, w, wZero *ir.Value) *ir.Value {
 		return n.cast(n.op(ir.Conv, a, n.cast(x, ir.F64), n.cast(w, ir.F64), nil), ir.I32)
 	}
 	x = n.cast(x, ir.F32)
-	base := n.b.Const(ir.Scalar(int32(1) << bits))
 	var sum *ir.Value
 	for shift := 0; shift < 9; shift += bits {
 		digit := w
 		if shift+bits < 9 { // the last digit keeps the sign
+			base := n.b.Const(ir.Scalar(int32(1) << bits))
 			digit = n.op(ir.Mod, &ir.ModAttrs{}, w, base)
 			w = n.op(ir.Div, nil, n.op(ir.Sub, nil, w, digit), base)
 		}

@@ -180,7 +180,7 @@ func alphaFunction(k ir.Kind) func(*Node, *ir.Value, *ir.AlphaAttrs) *ir.Value {
 func (n *Node) cellShapes(c *cell, x *ir.Value, directions int) bool {
 	w, r := n.in[1], n.in[2]
 	if n.ok() && (x.Rank() != 3 || w.Rank() != 3 || r.Rank() != 3 || n.arg(3) != nil && n.arg(3).Rank() != 2) {
-		n.fail(Invalid, "give x[T, B, I], w[D, G × H, I], r[D, G × H, H] and b[D, 2 × G × H]", "operands are %s, %s, %s", x.Type, w.Type, r.Type)
+		n.fail(Shape, "give x[T, B, I], w[D, G × H, I], r[D, G × H, H] and b[D, 2 × G × H]", "operands are %s, %s, %s", x.Type, w.Type, r.Type)
 	}
 	if !n.ok() {
 		return false

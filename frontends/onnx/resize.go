@@ -119,7 +119,7 @@ func (n *Node) sizedAxes(x *ir.Value, axes []int64, sizes []ir.Dim, policy strin
 		}
 		out, known := sizes[i].Value()
 		if !known {
-			n.fail(Unsupported, "bind the size of "+sizes[i].String(), "the size that axis %d gets is not known", axis)
+			n.needsSize(sizes[i], "the size that axis %d gets is not known", axis)
 			return nil
 		}
 		a := resizeAxis{int(axis), in, n.places(float64(out)), float64(out) / float64(in), 0, 1}
@@ -158,7 +158,7 @@ func (n *Node) resizable(x *ir.Value, axis int64, same bool) (in int, ok bool) {
 	v, known := d.Value()
 	switch {
 	case !known:
-		n.fail(Unsupported, "bind the size of "+d.String(), "resizing axis %d of %s: its places depend on %s", axis, x.Type, d)
+		n.needsSize(d, "resizing axis %d of %s: its places depend on %s", axis, x.Type, d)
 	case v == 0:
 		n.fail(Invalid, "give an operand with elements", "resizing axis %d of %s", axis, x.Type)
 	}
@@ -186,6 +186,9 @@ func (n *Node) regions(list []resizeAxis, axes []int64) []resizeAxis {
 	roi := n.knownFloats(n.arg(1), "the region of interest")
 	if n.ok() && len(roi) != 2*len(axes) {
 		n.fail(Invalid, "give a begin and an end for each axis", "a region of %d numbers for %d axes", len(roi), len(axes))
+	}
+	if slices.ContainsFunc(roi, func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }) {
+		n.fail(Invalid, "give finite numbers", "a region of %v", roi)
 	}
 	for i, axis := range axes {
 		for k := range list {

@@ -79,7 +79,7 @@ func (n *Node) regionTaps(boxes *ir.Value, s regionSide, samples int64, whole bo
 	side := sideTaps{samples: ir.Size(samples)}
 	limit := n.dim(side.samples)
 	if side.count = n.number(f, float64(samples)); samples == 0 {
-		side.count = n.op(ir.Max, nil, n.op(ir.Ceil, nil, bin), n.number(f, 0))
+		side.count = n.op(ir.Max, nil, n.op(ir.Min, nil, n.op(ir.Ceil, nil, bin), n.number(f, maxInts)), n.number(f, 0))
 		most := n.op(ir.ReduceMax, &ir.ReduceAttrs{Axes: []int64{0, 1}}, n.op(ir.Concat, &ir.AxisAttrs{}, n.floats([]float64{1}, []int{1, 1}, f), side.count))
 		limit = n.cast(most, ir.I64)
 	}

@@ -164,7 +164,7 @@ func (n *Node) unitAxes(x *ir.Value) []int64 {
 			axes = append(axes, int64(i))
 		case d.IsConst():
 		case n.s.im.declares(d):
-			n.fail(Unsupported, "give axes, or bind the size "+d.String(), "squeeze without axes of %s: whether %s is 1 is not known", x.Type, d)
+			n.needsSize(d, "squeeze without axes of %s: whether %s is 1 is not known", x.Type, d)
 			return nil
 		default:
 			n.b.Fail(n.needs(x, fmt.Sprintf("squeeze without axes of %s: the size %s must be known when the model is compiled", x.Type, d)))

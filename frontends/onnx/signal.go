@@ -150,11 +150,11 @@ func (n *Node) givenSize(v *ir.Value, what string, def ir.Dim) ir.Dim {
 }
 
 // maxTransform bounds the factors of a transform, which are made when the model is imported.
-const maxTransform = 1 << 22
+const maxTransform = 1 << 20
 
 func (n *Node) atLeastOne(d ir.Dim, what string) ir.Dim {
 	if k, ok := d.Value(); ok && (k < 1 || k > maxTransform) {
-		n.fail(Invalid, "give 1 to 4194304", "%s is %d", what, k)
+		n.fail(Invalid, "give 1 to 1048576", "%s is %d", what, k)
 	}
 	return d
 }
@@ -213,11 +213,15 @@ func (n *Node) divided(s signal, length ir.Dim) signal {
 	return s.each(func(v *ir.Value) *ir.Value { return n.op(ir.Div, nil, v, by) })
 }
 
-// direct is the length up to which a transform is one product with a matrix.
-const direct = 64
+// direct is the length up to which a transform is one product with a matrix. That of a prime length may have more, but a
+// long one is a convolution.
+const (
+	direct      = 64
+	directPrime = 512
+)
 
 // fourier is the sum over k of x[…, k] e^(∓2πi j k / length). A length a × b is done as a transforms and b ones, of the
-// columns and the rows of a matrix; others with a matrix of length².
+// columns and the rows of a matrix.
 func (n *Node) fourier(s signal, length ir.Dim, inverse bool) signal {
 	if !n.ok() {
 		return s
@@ -226,6 +230,9 @@ func (n *Node) fourier(s signal, length ir.Dim, inverse bool) signal {
 	a := int64(1)
 	if known && size > direct {
 		a = divisor(size)
+	}
+	if a == 1 && known && size > directPrime {
+		return n.chirped(s, size, inverse)
 	}
 	if a == 1 {
 		re, im := n.roots(length, length, length, inverse, s.re.DType())
@@ -255,9 +262,35 @@ func divisor(k int64) int64 {
 	return 1
 }
 
-// maxRoots bounds the matrices that are made when the model is imported; larger ones, and those of unknown size, are made when
-// it runs.
-const maxRoots = 1 << 22
+// chirped is fourier as a convolution (Bluestein): with w[k] = e^(∓πi k² / length) it is w × ((x × w) ∗ 1/w), and the convolution a
+// product of spectra of a power of two.
+func (n *Node) chirped(s signal, length int64, inverse bool) signal {
+	sign, m := -1., int64(1)
+	if inverse {
+		sign = 1
+	}
+	for m < 2*length-1 {
+		m *= 2
+	}
+	cos, sin := make([]float64, length), make([]float64, length)
+	aroundCos, aroundSin := make([]float64, m), make([]float64, m)
+	for k := range length {
+		cos[k], sin[k] = root(k*k%(2*length), 2*length, sign)
+		for _, at := range []int64{k, (m - k) % m} {
+			aroundCos[at], aroundSin[at] = cos[k], -sin[k]
+		}
+	}
+	d, all := s.re.DType(), ir.Size(m)
+	constant := func(list []float64) *ir.Value { return n.floats(list, []int{len(list)}, d) }
+	re, im := constant(cos), constant(sin)
+	sized := func(to ir.Dim) func(*ir.Value) *ir.Value {
+		return func(v *ir.Value) *ir.Value { return n.resized(v, int64(v.Rank()-1), to) }
+	}
+	around := n.fourier(signal{constant(aroundCos), constant(aroundSin)}, all, false)
+	s = n.fourier(s.times(n, ir.Mul, re, im).each(sized(all)), all, false)
+	s = n.divided(n.fourier(s.times(n, ir.Mul, around.re, around.im), all, true), all)
+	return s.each(sized(ir.Size(length))).times(n, ir.Mul, re, im)
+}
 
 // roots are e^(∓2πi r c / length) for rows r and columns c.
 func (n *Node) roots(rows, columns, length ir.Dim, inverse bool, d ir.DType) (re, im *ir.Value) {
@@ -268,7 +301,7 @@ func (n *Node) roots(rows, columns, length ir.Dim, inverse bool, d ir.DType) (re
 	r, okR := rows.Value()
 	c, okC := columns.Value()
 	k, ok := length.Value()
-	if okR && okC && ok && r*c <= maxRoots {
+	if okR && okC && ok {
 		return n.knownRoots(r, c, k, sign, d)
 	}
 	turns := n.op(ir.Mul, nil, n.unsqueeze(n.count(n.dim(rows)), 1), n.count(n.dim(columns)))

@@ -37,9 +37,11 @@ func importCenterCropPad(n *Node) []*ir.Value {
 
 // norm is the p of a pool, an integer since version 2.
 func (n *Node) norm() float64 {
-	p := float64(n.Int("p", 2))
+	var p float64
 	if n.since == 1 {
 		p = float64(n.Float("p", 2))
+	} else {
+		p = float64(n.Int("p", 2))
 	}
 	if !(p > 0) && n.ok() {
 		n.fail(Invalid, "give a positive p", "p is %g", p)

@@ -42,11 +42,11 @@ func (n *Node) times(x *ir.Value, factor float64) *ir.Value {
 
 // regularised is g + norm_coefficient·x.
 func (n *Node) regularised(x, g *ir.Value) *ir.Value {
-	return n.op(ir.Add, nil, n.times(x, n.real("norm_coefficient", 0)), g)
+	return n.op(ir.Add, nil, n.times(x, n.double("norm_coefficient", 0)), g)
 }
 
-// real is a float attribute.
-func (n *Node) real(name string, def float32) float64 { return float64(n.Float(name, def)) }
+// double is a float attribute.
+func (n *Node) double(name string, def float32) float64 { return float64(n.Float(name, def)) }
 
 // rate is operand 0 and the count operand 1, as scalars of x's dtype.
 func (n *Node) rate(x *ir.Value) (rate, count *ir.Value) {
@@ -60,11 +60,11 @@ func (n *Node) started(count *ir.Value) *ir.Value {
 
 // rootOf is √x + epsilon.
 func (n *Node) rootOf(x *ir.Value) *ir.Value {
-	return n.op(ir.Add, nil, n.op(ir.Sqrt, nil, x), n.number(x.DType(), n.real("epsilon", 1e-6)))
+	return n.op(ir.Add, nil, n.op(ir.Sqrt, nil, x), n.number(x.DType(), n.double("epsilon", 1e-6)))
 }
 
 func importAdagrad(n *Node) []*ir.Value {
-	decay := n.real("decay_factor", 0)
+	decay := n.double("decay_factor", 0)
 	return n.optimised(1, func(x, g *ir.Value, s []*ir.Value) []*ir.Value {
 		rate, count := n.rate(x)
 		rate = n.op(ir.Div, nil, rate, n.op(ir.Add, nil, n.times(count, decay), n.number(x.DType(), 1)))
@@ -77,8 +77,8 @@ func importAdagrad(n *Node) []*ir.Value {
 
 // importAdam: alpha and beta are the decays of the averages of the gradient and of its square.
 func importAdam(n *Node) []*ir.Value {
-	alpha, beta := n.real("alpha", 0.9), n.real("beta", 0.999)
-	post := n.real("norm_coefficient_post", 0)
+	alpha, beta := n.double("alpha", 0.9), n.double("beta", 0.999)
+	post := n.double("norm_coefficient_post", 0)
 	return n.optimised(2, func(x, g *ir.Value, s []*ir.Value) []*ir.Value {
 		rate, count := n.rate(x)
 		unbiased := n.op(ir.Div, nil, n.op(ir.Sqrt, nil, n.lessPower(beta, count)), n.lessPower(alpha, count))
@@ -97,7 +97,7 @@ func (n *Node) lessPower(base float64, count *ir.Value) *ir.Value {
 }
 
 func importMomentum(n *Node) []*ir.Value {
-	alpha, beta, mode := n.real("alpha", 0), n.real("beta", 0), n.String("mode", "")
+	alpha, beta, mode := n.double("alpha", 0), n.double("beta", 0), n.String("mode", "")
 	if mode != "standard" && mode != "nesterov" {
 		return one(n.fail(Invalid, "give standard or nesterov", "mode %q", clip(mode)))
 	}

@@ -3,6 +3,8 @@
 Needs numpy, ml_dtypes, onnx and onnxruntime. A case is the op's text over %a, %b, …, its operands, and after = its results.
 """
 import os
+import struct
+import zlib
 
 import ml_dtypes as ml
 import numpy as np
@@ -29,7 +31,7 @@ def name_of(x):
 
 def value(v, d):
     if d == "string":
-        return '"%s"' % v
+        return '"%s"' % v.encode("unicode_escape").decode()  # Go reads it back: nothing from U+80 to U+FF
     if d == "bool":
         return "1" if v else "0"
     if d[0] in "iu":
@@ -521,5 +523,60 @@ def norm():
     fam.write()
 
 
-for family in (elementwise, cast, reduce, shape, index, matmul, conv, norm):
+def text_family():
+    fam = Family("text")
+    s = lambda *v: np.array(v)
+    fam.case('string_normalize {case = "lower", stopwords = ["monday", "b"]}', [s("Monday", "A", "B", "Ž")], s("a", "ž"))
+    fam.case('string_normalize {case = "upper", sensitive = true, stopwords = ["b"]}', [s("B", "b")], s("B"))
+    fam.case('string_normalize {stopwords = ["b"]}', [s("B", "b").reshape(1, 2)], s("").reshape(1, 1))
+    fam.case('string_normalize {case = "upper", locale = "tr_TR"}', [s("i")], s("İ"))
+    fam.case("string_concat", [s("a", "b").reshape(2, 1), s("x", "", "z")], s("ax", "a", "az", "bx", "b", "bz").reshape(2, 3))
+    fam.case('string_split {delimiter = ",", most = -1}', [s("a,b", "", ",")], s("a", "b", "", "", "", "").reshape(3, 2), np.array([2, 1, 2]))
+    fam.case('string_split {delimiter = ",", most = 1}', [s("a,b,c")], s("a", "b,c").reshape(1, 2), np.array([2]))
+    fam.case('string_split {delimiter = "xx"}', [s("axxb")], s("axxb").reshape(1, 1), np.array([1]))
+    fam.case("string_split {most = -1}", [s("", "\u2003a\u2003\u2003b\u2003")], s("", "", "a", "b").reshape(2, 2), np.array([0, 2]))
+    fam.case('regex_match {pattern = "a|ab"}', [s("a", "ab", "abc", "")], np.array([1, 1, 0, 0], bool))
+    pool = "counts = [0, 4], indexes = [0, 1, 2, 3, 4, 5, 6], ints = [2, 3, 5, 4, 5, 6, 7, 8, 6, 7]}"
+    x = np.array([1, 1, 3, 3, 3, 7, 8, 6, 7, 5, 6, 8])
+    f = lambda *v: np.array(v, np.float32)
+    fam.case('ngrams {mode = "tf", least = 2, most = 2, ' + pool, [x], f(0, 0, 0, 0, 1, 1, 1), note="the official cases of TfIdfVectorizer")
+    fam.case('ngrams {mode = "tf", least = 1, most = 2, skip = 5, ' + pool, [x], f(0, 3, 1, 0, 1, 3, 1))
+    fam.case('ngrams {mode = "idf", least = 1, most = 1, counts = [0], indexes = [1, 0], strings = ["a", "b"], weights = [0.5, 2.0]}', [s("a", "a", "c").reshape(1, 3)], f(0, 2).reshape(1, 2))
+    fam.case('ngrams {mode = "tfidf", least = 1, most = 1, counts = [0], indexes = [1, 0], strings = ["a", "b"], weights = [0.5, 2.0]}', [s("a", "a", "c")], f(0, 4))
+    fam.write()
+
+
+def random():
+    fam = Family("random")
+    for seed, shape in ((0, (3, 4)), (7, (2, 0)), (2**32 - 1, (700,))):
+        draws = np.random.RandomState(seed).random_sample(shape)
+        fam.case("random_uniform {dtype = f64, seed = %d}" % seed, [np.array(shape)], draws)
+        fam.case("random_uniform {dtype = f32, seed = %d}" % seed, [np.array(shape)], (np.floor(draws * 2**24) / 2**24).astype(np.float32))
+    fam.write()
+
+
+def png(pixels):
+    """An RGB image, each line as it is."""
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    h, w, _ = pixels.shape
+    lines = b"".join(b"\0" + pixels[i].tobytes() for i in range(h))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", w, h, 8, 2, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+
+
+def image():
+    fam = Family("image")
+    p = rng.integers(0, 256, (2, 3, 3)).astype(np.uint8)
+    gray = ((p.astype(np.uint32) @ np.array([19595, 38470, 7471], np.uint32) + 2**15) >> 16).astype(np.uint8)[:, :, None]
+    encoded = {"PNG": png(p), "PNM bytes": b"P6\n# a comment\n3 2\n255\n" + p.tobytes(), "PNM text": b"P3 3 2 255 " + " ".join(map(str, p.reshape(-1))).encode()}
+    for note, data in encoded.items():
+        data = np.frombuffer(data, np.uint8)
+        fam.case('decode_image {format = "rgb"}', [data], p, note=note)
+        fam.case('decode_image {format = "bgr"}', [data], p[:, :, ::-1], note=note)
+        fam.case('decode_image {format = "grayscale"}', [data], gray, note=note)
+    fam.case('decode_image {format = "rgb"}', [np.frombuffer(b"P5 2 1 255 \x07\xf0", np.uint8)], np.array([[[7] * 3, [240] * 3]], np.uint8), note="gray PNM")
+    fam.write()
+
+
+for family in (elementwise, cast, reduce, shape, index, matmul, conv, norm, text_family, random, image):
     family()

@@ -4,7 +4,6 @@ import (
 	encbin "encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/emilyc/emily/ir"
@@ -126,12 +125,11 @@ func (b *Builder) Tensor(t *ir.Tensor) Reg {
 
 // Scalar is a literal 0-D constant, v rounded to d. Booleans are true for v ≠ 0.
 func (b *Builder) Scalar(d ir.DType, v float64) Reg {
-	data, err := scalarBytes(d, v)
-	if err != nil {
-		b.Errorf("%w", err)
+	if _, ok := dtypeCode[d]; !ok {
+		b.Errorf("no scalar of dtype %s", d)
 		return Absent
 	}
-	return b.constant(Constant{Data: data, DType: d, Shape: []int{}})
+	return b.Tensor(ir.FloatScalar(d, v))
 }
 
 // Int is a literal 0-D constant of an integer dtype.
@@ -142,34 +140,6 @@ func (b *Builder) Int(d ir.DType, v int64) Reg {
 		return Absent
 	}
 	return b.constant(Constant{Data: data[:d.Size()], DType: d, Shape: []int{}})
-}
-
-func scalarBytes(d ir.DType, v float64) ([]byte, error) {
-	le := encbin.LittleEndian
-	switch d {
-	case ir.F64:
-		return le.AppendUint64(nil, math.Float64bits(v)), nil
-	case ir.F32:
-		return le.AppendUint32(nil, math.Float32bits(float32(v))), nil
-	case ir.F16:
-		return le.AppendUint16(nil, float16bits(v)), nil
-	case ir.BF16:
-		return le.AppendUint16(nil, bfloat16bits(v)), nil
-	case ir.C64:
-		return append(le.AppendUint32(nil, math.Float32bits(float32(v))), 0, 0, 0, 0), nil
-	case ir.Bool:
-		if v != 0 {
-			return []byte{1}, nil
-		}
-		return []byte{0}, nil
-	}
-	if d.Category() == ir.Unsigned && v >= 0 {
-		return le.AppendUint64(nil, uint64(v))[:d.Size()], nil
-	}
-	if d.IsInt() {
-		return le.AppendUint64(nil, uint64(int64(v)))[:d.Size()], nil
-	}
-	return nil, fmt.Errorf("no scalar of dtype %s", d)
 }
 
 // literalKey bounds the size of literals that are looked for among those that exist.
@@ -378,41 +348,4 @@ func (b *Builder) Finish() (*Plan, error) {
 	}
 	finish(p)
 	return p, nil
-}
-
-func float16bits(v float64) uint16 {
-	f := math.Abs(v)
-	sign := uint16(math.Float64bits(v) >> 63 << 15)
-	switch {
-	case math.IsNaN(v):
-		return 0x7e00
-	case f >= 65520:
-		return sign | 0x7c00
-	case f < math.Ldexp(1, -14): // subnormal
-		return sign | uint16(math.RoundToEven(math.Ldexp(f, 24)))
-	}
-	frac, exp := math.Frexp(f) // f = frac·2^exp, frac in [½, 1)
-	m := uint32(math.RoundToEven(math.Ldexp(frac, 11)))
-	return sign | uint16(uint32(exp+13)<<10+m)
-}
-
-func bfloat16bits(v float64) uint16 {
-	if math.IsNaN(v) {
-		return 0x7fc0
-	}
-	bits := math.Float32bits(roundOdd(v))
-	return uint16((bits + 0x7fff + bits>>16&1) >> 16)
-}
-
-// roundOdd is v as float32, the last bit set where that is inexact, so that rounding again is right.
-func roundOdd(v float64) float32 {
-	f := float32(v)
-	if float64(f) == v || math.IsInf(float64(f), 0) {
-		return f
-	}
-	b := math.Float32bits(f)
-	if math.Abs(float64(f)) > math.Abs(v) {
-		b--
-	}
-	return math.Float32frombits(b | 1)
 }

@@ -13,13 +13,11 @@ var smallFloats = map[ir.DType]smallFloat{
 	ir.F8E4M3FN: {3, 7}, ir.F8E4M3FNUZ: {3, 8}, ir.F8E5M2: {2, 15}, ir.F8E5M2FNUZ: {2, 16}, ir.F4E2M1: {1, 1},
 }
 
-// limitCast: small floats are rounded to from what f32 holds exactly, so that there is one rounding.
+// limitCast: f32 holds what f8e8m0 is rounded from, but for wide integers. Where those are not exact in f32, they are too large for
+// the other small floats however they are rounded.
 func limitCast(op *ir.Op, _ Options) string {
 	from, to := op.Args[0].DType(), op.Attrs.(*ir.CastAttrs).To
-	if s, err := Storage(to); err != nil || s == to || !to.IsFloat() || from == to {
-		return ""
-	}
-	if _, ok := smallFloats[to]; !ok || from == ir.F64 || from.IsInt() && from.Bits() > 16 {
+	if to == ir.F8E8M0 && from.IsInt() && from.Bits() > 16 {
 		return "MLX does not round " + from.String() + " to " + to.String()
 	}
 	return ""
@@ -28,11 +26,52 @@ func limitCast(op *ir.Op, _ Options) string {
 func lowerCast(l *lowering, op *ir.Op) {
 	a, from := op.Attrs.(*ir.CastAttrs), op.Args[0].DType()
 	r := l.arg(op, 0)
-	if _, small := smallFloats[a.To]; small && from != a.To {
-		l.set(op, l.encode(l.castValue(r, from, ir.F32), a.To, a.Saturate))
+	_, small := smallFloats[a.To]
+	switch {
+	case from == a.To || !small && a.To != ir.F8E8M0:
+		l.set(op, l.castValue(r, from, a.To))
+		return
+	case from == ir.F64:
+		r = l.oddFloat32(r)
+	default:
+		r = l.castValue(r, from, ir.F32)
+	}
+	if small {
+		l.set(op, l.encode(r, a.To, a.Saturate))
 		return
 	}
-	l.set(op, l.castValue(r, from, a.To))
+	l.set(op, l.encodeScale(r, a.Round))
+}
+
+// oddFloat32 rounds f64 to odd, so that the result can be rounded again as if it were exact: to zero, with the last bit set where
+// that lost something.
+func (l *lowering) oddFloat32(x Reg) Reg {
+	y := l.b.Call(AsType, x, ir.F32)
+	back := l.b.Call(AsType, y, ir.F64)
+	over := l.b.Call(AsType, l.b.Call(Greater, l.b.Call(Abs, back), l.b.Call(Abs, x)), ir.U32)
+	lost := l.b.Call(AsType, l.b.Call(NotEqual, back, x), ir.U32)
+	bits := l.b.Call(Subtract, l.b.Call(View, y, ir.U32), over)
+	return l.b.Call(View, l.b.Call(BitwiseOr, bits, lost), ir.F32)
+}
+
+// encodeScale rounds f32 to f8e8m0, which is an exponent: on the bits, whose upper ones are that of the magnitude. Below its least
+// normal number f32 has no exponents, and f8e8m0 two values, of which the lower one stands for 0 too. Other numbers below 0 are NaN.
+func (l *lowering) encodeScale(x Reg, round string) Reg {
+	u := func(v uint32) Reg { return l.b.Int(ir.U32, int64(v)) }
+	bits := l.b.Call(View, x, ir.U32)
+	m := l.b.Call(BitwiseAnd, bits, u(1<<31-1))
+	carry, second := uint32(1<<22), uint32(3<<21) // to nearest
+	switch round {
+	case "up":
+		carry, second = 1<<23-1, 1<<22+1
+	case "down":
+		carry, second = 0, 1<<23
+	}
+	code := l.b.Call(Minimum, l.b.Call(RightShift, l.b.Call(Add, m, u(carry)), u(23)), u(0xfe))
+	low := l.b.Call(AsType, l.b.Call(GreaterEqual, m, u(second)), ir.U32)
+	code = l.b.Call(Where, l.b.Call(Less, m, u(1<<23)), low, code)
+	none := l.b.Call(LogicalOr, l.b.Call(Greater, bits, u(1<<31)), l.b.Call(Greater, m, u(0xff<<23)))
+	return l.b.Call(AsType, l.b.Call(Where, none, u(0xff), code), ir.U8)
 }
 
 // lowerBitCast: a view. Of less than a byte, the bits that are not the element's follow its sign.

@@ -164,3 +164,15 @@ func (c *Call) Dims(visit func(ir.Dim)) {
 		}
 	}
 }
+
+// NeedsValues finds a call that needs values of tensors while MLX's graph is built: control flow, or sizes that depend on
+// data. A plan with one cannot run under mx::compile, which traces it without values.
+func (p *Plan) NeedsValues() (call string, needs bool) {
+	for i := range p.Programs[p.Main].Calls {
+		switch c := &p.Programs[p.Main].Calls[i]; c.Op {
+		case ReadInts, If, Loop, Scan:
+			return p.CallText(c), true
+		}
+	}
+	return "", false
+}

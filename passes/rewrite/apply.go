@@ -180,6 +180,8 @@ func (s *sweep) accepts(rule *Rule, rw *Rewriter, values []*ir.Value) bool {
 	for i, v := range values {
 		old := op.Results[i]
 		switch same := v != old && rw.SameType(old.Type, v.Type); {
+		case s.Exact && (!same || v.Sym != nil && !slices.Equal(old.Sym, v.Sym)):
+			return false
 		case !same && !(rule.Refines && refines(rw, old.Type, v.Type)):
 			if !rule.Refines {
 				s.Refused[rule.Name]++

@@ -19,6 +19,7 @@ type Context struct {
 	Eval      EvalFunc   // nil: nothing is evaluated at compile time
 	StopAfter int        // make no rewrite past this one; 0: no limit
 	Trace     func(Step) // called before each rewrite; may be nil
+	Exact     bool       // refuse what would make sizes or values better known than they are
 
 	Pass    string         // that runs now
 	Rules   map[string]int // rewrites of that pass, by rule

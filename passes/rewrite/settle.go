@@ -7,6 +7,14 @@ import (
 	"github.com/emilyc/emily/ir"
 )
 
+// DoomedError says that what rewrites made known of sizes and values shows that an op must fail, if it is ever run. The
+// module is then no longer valid; rewrites with Context.Exact keep it so.
+type DoomedError struct{ Err error }
+
+func (e *DoomedError) Error() string { return e.Err.Error() }
+
+func (e *DoomedError) Unwrap() error { return e.Err }
+
 // settle brings op up to date with what rewrites before it have made known.
 func (s *sweep) settle(op *ir.Op, bodies bool) {
 	if len(s.lost) > 0 {
@@ -21,7 +29,7 @@ func (s *sweep) settle(op *ir.Op, bodies bool) {
 	}
 	inferred, err := ir.InferTypes(op, have)
 	if err != nil {
-		s.err = err
+		s.err = &DoomedError{err}
 		return
 	}
 	for i, v := range op.Results {
@@ -40,7 +48,7 @@ func (s *sweep) refine(op *ir.Op, v *ir.Value, to ir.Inferred) {
 		if !op.Region.SameDim(have, d) {
 			more = true
 			if !op.Region.Assume(ir.Fact{Rel: ir.EQ, A: have, B: d, Loc: op.Loc}) {
-				s.err = fmt.Errorf("%s: %s was inferred as %s, and now as %s", op.Location(), op.Kind, v.Type, to.Type)
+				s.err = &DoomedError{fmt.Errorf("%s: %s was inferred as %s, and now as %s", op.Location(), op.Kind, v.Type, to.Type)}
 				return
 			}
 		}

@@ -685,3 +685,112 @@ for ascending in (False, True):
     x = arr("u8", [1, 0, 1, 0, 2, 3, 2, 1], (2, 4))
     o.case([x], unique(x, 1, ascending))
 o.write()
+
+o = Op("random_uniform", "Source: NumPy's RandomState(seed).random_sample(shape).")
+o.f("%s: i64[2]", "%0 = random_uniform %s {dtype = f64, seed = 5} : f64[u0, u1]\nyield %0", "y: f64[u0, u1]")
+for shape in ((2, 3), (0, 4), (1, 700)):
+    o.case([arr("i64", shape)], [np.random.RandomState(5).random_sample(shape)])
+o.f("%s: i64[1]", "%0 = random_uniform %s {dtype = f32, seed = 0} : f32[u0]\nyield %0", "y: f32[u0]")
+o.case([arr("i64", [9])], [(np.floor(np.random.RandomState(0).random_sample(9) * 2**24) / 2**24).astype(np.float32)])
+o.write()
+
+PIXELS = arr("u8", [[[0, 1, 2], [250, 7, 99]]])
+PNM = np.frombuffer(b"P6 2 1 255\n" + PIXELS.tobytes(), np.uint8)
+o = Op("decode_image", "ONNX ImageDecoder-20: a PNM file of two pixels.")
+for form, pixels in (("rgb", PIXELS), ("bgr", PIXELS[:, :, ::-1])):
+    o.f("%x: u8[n]", '%%0 = decode_image %%x {format = "%s"} : u8[u0, u1, 3]\nyield %%0' % form, "y: u8[u0, u1, 3]")
+    o.case([PNM], [pixels])
+o.write()
+
+# Lists, optionals and strings: operands and results of a case are numbers, which a function makes lists and strings of.
+WORDS = 'const ["a", "B", "a,b", ""] : string[4]'
+EMPTY3 = [np.zeros((0, 3), np.float32)]
+two = [np.array([1, 2], np.float32), np.array([3, 4, 5], np.float32)]
+at = lambda i: arr("i64", i)
+
+o = Op("make_sequence", "ONNX SequenceConstruct-11, SequenceEmpty-11.")
+o.f("%a: f32[n], %b: f32[m]", "%0 = make_sequence %a, %b : seq<f32[?]>\n%1 = concat_from_sequence %0 : f32[u0]\nyield %1", "y: f32[u0]")
+o.case(two, [np.concatenate(two)]).case([two[0], two[1][:0]], [two[0]])
+o.f("%a: i64[]", "%0 = make_sequence {elem = i64[none]} : seq<i64[none]>\n%1 = sequence_insert %0, %a : seq<i64[]>\n%2 = sequence_at %1, %a : i64[]\nyield %2", "y: i64[]")
+o.case([at(0)], [at(0)]).case([at(-1)], [at(-1)])
+o.write()
+
+o = Op("sequence_insert", "ONNX SequenceInsert-11: before a position, or at the end.")
+o.f("%a: f32[n], %b: f32[m], %i: i64[]", "%0 = make_sequence %a, %b : seq<f32[?]>\n%1 = sequence_insert %0, %b, %i : seq<f32[?]>\n%2 = concat_from_sequence %1 : f32[u0]\nyield %2", "y: f32[u0]")
+for i in (0, 1, 2, -1, -2):
+    parts = list(two)
+    parts.insert(i, two[1])
+    o.case(two + [at(i)], [np.concatenate(parts)])
+o.write()
+
+o = Op("sequence_erase", "ONNX SequenceErase-11.")
+o.f("%a: f32[n], %b: f32[m], %i: i32[1]", "%0 = make_sequence %a, %b, %a : seq<f32[?]>\n%1 = sequence_erase %0, %i : seq<f32[?]>\n%2 = concat_from_sequence %1 : f32[u0]\nyield %2", "y: f32[u0]")
+for i in (0, 2, -2):
+    parts = [two[0], two[1], two[0]]
+    del parts[i]
+    o.case(two + [arr("i32", [i])], [np.concatenate(parts)])
+o.write()
+
+o = Op("sequence_at", "ONNX SequenceAt-11.")
+o.f("%a: f32[n], %b: f32[m], %i: i64[]", "%0 = make_sequence %a, %b : seq<f32[?]>\n%1 = sequence_at %0, %i : f32[u0]\nyield %1", "y: f32[u0]")
+for i in (0, 1, -1, -2):
+    o.case(two + [at(i)], [two[i]])
+o.write()
+
+o = Op("sequence_length", "ONNX SequenceLength-11: a loop that makes a list.")
+o.f("%k: i64[], %x: f32[n]", "%0 = make_sequence {elem = f32[?]} : seq<f32[?]>\n%1 = loop %k, none, %0, %x {carried = 1} : seq<f32[?]> region(%i: i64[], %go: bool[], %l: seq<f32[?]>, %e: f32[n]) {\n"
+    "  %2 = sequence_insert %l, %e : seq<f32[?]>\n  yield %go, %2\n}\n%3 = sequence_length %1 : i64[]\nyield %3", "y: i64[]")
+o.case([at(0), two[0]], [at(0)]).case([at(5), two[0]], [at(5)])
+o.write()
+
+o = Op("split_to_sequence", "ONNX SplitToSequence-24.")
+X53 = np.arange(15, dtype=np.float32).reshape(5, 3)
+o.f("%x: f32[n, m], %s: i64[]", "%0 = split_to_sequence %x, %s : seq<f32[?, ?]>\n%1 = const -1 : i64[]\n%2 = sequence_at %0, %1 : f32[u0, u1]\nyield %2".replace("const -1", "const [-1]"), "y: f32[u0, u1]")
+o.case([X53, at(2)], [X53[4:]]).case([X53, at(5)], [X53]).case([X53, at(9)], [X53])
+o.f("%x: f32[n, m], %s: i64[2]", "%0 = split_to_sequence %x, %s : seq<f32[?, ?]>\n%1 = concat_from_sequence %0 {axis = 1} : f32[u0, u1]\nyield %1", "y: f32[u0, u1]")
+o.case([X53[:4], arr("i64", [2, 2])], [np.hstack([X53[:2], X53[2:4]])])
+o.f("%x: f32[n, m]", "%0 = split_to_sequence %x {axis = 1, squeeze = true} : seq<f32[?]>\n%1 = concat_from_sequence %0 {stack = true} : f32[u0, u1]\nyield %1", "y: f32[u0, u1]")
+o.case([X53], [X53.T])
+o.write()
+
+o = Op("concat_from_sequence", "ONNX ConcatFromSequence-11.")
+o.f("%a: f32[n], %b: f32[n]", "%0 = make_sequence %a, %b : seq<f32[?]>\n%1 = concat_from_sequence %0 {axis = 1, stack = true} : f32[u0, u1]\nyield %1", "y: f32[u0, u1]")
+o.case([two[0], two[0]], [np.stack([two[0], two[0]], 1)]).case([two[0][:0]] * 2, [np.zeros((0, 2), np.float32)])
+o.write()
+
+o = Op("make_optional", "ONNX Optional-28.")
+o.f("%a: f32[n]", "%0 = make_optional %a : optional<f32[?]>\n%1 = optional_get %0 : f32[u0]\nyield %1", "y: f32[u0]")
+o.case([two[0]], [two[0]]).case([two[0][:0]], [two[0][:0]])
+o.write()
+
+o = Op("optional_has", "ONNX OptionalHasElement-28.")
+o.f("%c: bool[], %a: f32[n]", "%0 = if %c, %a : optional<f32[?]> region(%1: f32[n]) {\n  %2 = make_optional %1 : optional<f32[?]>\n  yield %2\n} region(%3: f32[n]) {\n"
+    "  %4 = make_optional {elem = f32[none]} : optional<f32[none]>\n  yield %4\n}\n%5 = optional_has %0 : bool[]\nyield %5", "y: bool[]")
+o.case([arr("bool", 1), two[0]], [arr("bool", 1)]).case([arr("bool", 0), two[0]], [arr("bool", 0)])
+o.write()
+
+o = Op("optional_get", "ONNX OptionalGetElement-28: of a list.")
+o.f("%a: f32[n], %b: f32[m]", "%0 = make_sequence %a, %b : seq<f32[?]>\n%1 = make_optional %0 : optional<seq<f32[?]>>\n%2 = optional_get %1 : seq<f32[?]>\n%3 = concat_from_sequence %2 : f32[u0]\nyield %3", "y: f32[u0]")
+o.case(two, [np.concatenate(two)]).case(two[::-1], [np.concatenate(two[::-1])])
+o.write()
+
+
+def words(name, comment, body, params, outs, cases):
+    """A file of one function, whose strings are gathered from a list."""
+    o = Op(name, comment)
+    o.f("%i: i64[n]" + params, "%0 = " + WORDS + "\n%1 = gather %0, %i {axis = 0} : string[n]\n" + body, outs)
+    for ins, out in cases:
+        o.case(ins, out)
+    o.write()
+
+
+ids = arr("i64", [0, 1, 2, 3])
+words("string_normalize", "ONNX StringNormalizer-10.", '%2 = string_normalize %1 {case = "lower", stopwords = ["A"]} : string[u0]\n%3 = const ["b"] : string[1]\n%4 = equal %2, %3 : bool[u0]\nyield %4', "", "y: bool[u0]",
+      [([ids], [arr("bool", [1, 0, 0])]), ([ids[:1]], [arr("bool", [0])])])
+words("string_concat", "ONNX StringConcat-20.", '%2 = const [",b"] : string[1]\n%3 = string_concat %1, %2 : string[n]\n%4 = const ["a,b"] : string[1]\n%5 = equal %3, %4 : bool[n]\nyield %5', "", "y: bool[n]",
+      [([ids], [arr("bool", [1, 0, 0, 0])]), ([ids[:0]], [arr("bool", [])])])
+words("string_split", "ONNX StringSplit-20.", '%2, %3 = string_split %1 {delimiter = ",", most = -1} : string[n, u0], i64[n]\n%4 = const [""] : string[1]\n%5 = equal %2, %4 : bool[n, u0]\nyield %5, %3', "", "y: bool[n, u0], z: i64[n]",
+      [([ids], [arr("bool", [[0, 1], [0, 1], [0, 0], [1, 1]]), arr("i64", [1, 1, 2, 1])]), ([ids[:0]], [arr("bool", [], (0, 0)), arr("i64", [])])])
+words("regex_match", "ONNX RegexFullMatch-20.", '%2 = regex_match %1 {pattern = "[a-z]|.*,b"} : bool[n]\nyield %2', "", "y: bool[n]", [([ids], [arr("bool", [1, 0, 1, 0])]), ([ids[:0]], [arr("bool", [])])])
+words("ngrams", "ONNX TfIdfVectorizer-9.", '%2 = ngrams %1 {mode = "tfidf", least = 1, most = 2, skip = 1, counts = [0, 1], indexes = [1, 0], strings = ["a", "B", "a"], weights = [0.5, 2.0]} : f32[2]\nyield %2', "", "y: f32[2]",
+      [([arr("i64", [0, 1, 0, 2, 0])], [arr("f32", [0.5, 6])]), ([arr("i64", [1, 2, 0])], [arr("f32", [0.5, 2])]), ([ids[:0]], [arr("f32", [0, 0])])])

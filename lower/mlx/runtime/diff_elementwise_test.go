@@ -101,11 +101,22 @@ func elementwiseCases() []diffCase {
 	for i := range ir.View[uint32](singles) {
 		ir.View[uint32](singles)[i] = uint32(i)<<18 | uint32(i%3)
 	}
+	// ties of small floats, and their neighbours that f32 does not tell from them
+	var near []float64
+	for _, v := range []float64{1.0625, 1.1875, 1.125, 1.375, 0.25, 2.5, 5, 6, 464, 57344, 61440, 3 * 0x1p-11, 0x1p-10, 3 * 0x1p-18, 3 * 0x1p-128, 0x1p-127, 1.5, 0x1p130, 1e300} {
+		near = append(near, v, math.Nextafter(v, 0), math.Nextafter(v, math.Inf(1)), -v, -math.Nextafter(v, 0))
+	}
+	doubles := tensorOf(ir.F64, near)
 	for _, to := range []ir.DType{ir.F8E4M3FN, ir.F8E5M2, ir.F8E4M3FNUZ, ir.F8E5M2FNUZ, ir.F4E2M1} {
 		for _, saturate := range []bool{false, true} {
-			for _, x := range []*ir.Tensor{halves, singles, edges(ir.BF16), edges(ir.I8), edges(ir.F64), edges(ir.Bool)} {
+			for _, x := range []*ir.Tensor{halves, singles, edges(ir.BF16), edges(ir.I8), edges(ir.I64), edges(ir.U32), edges(ir.F64), doubles, edges(ir.Bool)} {
 				add(op(ir.Cast, &ir.CastAttrs{To: to, Saturate: saturate}, x))
 			}
+		}
+	}
+	for _, round := range []string{"", "nearest", "up", "down"} {
+		for _, x := range []*ir.Tensor{halves, singles, edges(ir.BF16), edges(ir.I8), edges(ir.F64), doubles, edges(ir.Bool)} {
+			add(op(ir.Cast, &ir.CastAttrs{To: ir.F8E8M0, Round: round}, x))
 		}
 	}
 	for _, shapes := range [][2][]int{{{2, 3}, {3}}, {{2, 1, 3}, {4, 1}}, {{}, {2, 2}}, {{0, 3}, {3}}, {{1}, {0}}, {{2, 3, 4, 5}, {4, 1}}} {

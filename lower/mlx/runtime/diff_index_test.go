@@ -67,7 +67,7 @@ func selectCases() []diffCase {
 	for _, x := range tensors {
 		for axis := range int64(2) {
 			for _, flag := range []bool{false, true} {
-				for k := range min(x.Shape[axis], 3) + 2 { // the last is too many
+				for k := range min(x.Shape[axis], 3) + 1 {
 					add(ir.TopK, &ir.TopKAttrs{Axis: axis, Smallest: flag}, x, scalar(ir.I64, float64(k)))
 				}
 				add(ir.Unique, &ir.UniqueAttrs{Axis: axis, Sorted: flag}, x)

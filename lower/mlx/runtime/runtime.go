@@ -26,6 +26,9 @@ const (
 // Options of Load; the zero value is the default.
 type Options struct {
 	Device Device
+	// Compile runs the plan under mx::compile, where mlx.Plan.NeedsValues says that it can: MLX then fuses stretches of
+	// elementwise calls, once for each set of sizes (the last 8 are kept). Other plans run as without it.
+	Compile bool
 }
 
 // Executable is a loaded plan. Its methods are safe for concurrent use; runs of one Executable follow one another on
@@ -36,6 +39,7 @@ type Executable struct {
 	worker *worker
 	state  *planState
 	gpu    bool
+	traced bool
 }
 
 // planState is what the worker owns; it outlives the Executable until the plan is freed.
@@ -76,7 +80,9 @@ func Load(plan *mlx.Plan, opts Options) (*Executable, error) {
 		return nil, err
 	}
 	gpu := opts.Device == GPU || opts.Device == Auto && lib.hasGPU() && !usesF64(plan)
-	w, err := nextWorker(lib, gpu)
+	_, needs := plan.NeedsValues()
+	traced := opts.Compile && !needs
+	w, err := nextWorker(lib, gpu, traced)
 	if err != nil {
 		return nil, err
 	}
@@ -84,8 +90,8 @@ func Load(plan *mlx.Plan, opts Options) (*Executable, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &Executable{plan: plan, bind: mlx.NewBinder(plan), worker: w, gpu: gpu}
-	w.call(func(w *worker) { x.state, err = w.load(plan, bytes) })
+	x := &Executable{plan: plan, bind: mlx.NewBinder(plan), worker: w, gpu: gpu, traced: traced}
+	w.call(func(w *worker) { x.state, err = w.load(plan, bytes, traced) })
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +118,7 @@ func usesF64(p *mlx.Plan) bool {
 }
 
 // load is a job.
-func (w *worker) load(plan *mlx.Plan, bytes []byte) (*planState, error) {
+func (w *worker) load(plan *mlx.Plan, bytes []byte, traced bool) (*planState, error) {
 	s := &planState{consts: &runtime.Pinner{}}
 	data := make([]unsafe.Pointer, len(plan.Consts)+1) // never empty, so that it has an address
 	for i := range plan.Consts {
@@ -128,6 +134,9 @@ func (w *worker) load(plan *mlx.Plan, bytes []byte) (*planState, error) {
 	if s.handle == 0 {
 		s.consts.Unpin()
 		return nil, planError(plan, (*resultDesc)(*res))
+	}
+	if traced {
+		purego.SyscallN(w.lib.planCompile, s.handle)
 	}
 	return s, nil
 }
@@ -155,6 +164,9 @@ func (x *Executable) Plan() *mlx.Plan { return x.plan }
 
 // OnGPU reports whether x runs on the GPU.
 func (x *Executable) OnGPU() bool { return x.gpu }
+
+// Compiled reports whether x runs under mx::compile.
+func (x *Executable) Compiled() bool { return x.traced }
 
 // Run runs the plan on inputs in the plan's order and returns its outputs, which own their memory. Errors are
 // *ir.Error for inputs that do not fit the plan and *MLXError for what MLX refuses.

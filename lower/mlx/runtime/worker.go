@@ -24,20 +24,24 @@ const workersPerDevice = 4
 
 var pool struct {
 	sync.Mutex
-	workers [2][]*worker
-	next    [2]int
+	workers [3][]*worker // of the CPU, of the GPU, of the CPU and pinned
+	next    [3]int
 }
 
-// nextWorker gives the next worker of the device, round robin.
-func nextWorker(lib *library, gpu bool) (*worker, error) {
+// nextWorker gives the next worker of the device, round robin. A pinned one keeps to one thread, which mx::compile needs,
+// as MLX keeps what it compiled by thread; those of a GPU always do.
+func nextWorker(lib *library, gpu, pinned bool) (*worker, error) {
 	d, n := 0, min(workersPerDevice, runtime.NumCPU())
-	if gpu {
+	switch {
+	case gpu:
 		d, n = 1, 1
+	case pinned:
+		d, n = 2, 1
 	}
 	pool.Lock()
 	defer pool.Unlock()
 	if len(pool.workers[d]) < n {
-		w, err := startWorker(lib, gpu)
+		w, err := startWorker(lib, gpu, pinned)
 		if err != nil {
 			return nil, err
 		}
@@ -48,11 +52,11 @@ func nextWorker(lib *library, gpu bool) (*worker, error) {
 	return pool.workers[d][pool.next[d]], nil
 }
 
-func startWorker(lib *library, gpu bool) (*worker, error) {
+func startWorker(lib *library, gpu, pinned bool) (*worker, error) {
 	w := &worker{lib: lib, jobs: make(chan func(*worker), queueLength)}
 	started := make(chan error)
 	go func() {
-		err := w.open(gpu)
+		err := w.open(gpu, pinned)
 		if started <- err; err != nil {
 			return // and the thread ends with the goroutine
 		}
@@ -64,8 +68,11 @@ func startWorker(lib *library, gpu bool) (*worker, error) {
 }
 
 // open makes the stream, and pins the goroutine to its thread where it must be.
-func (w *worker) open(gpu bool) (err error) {
-	if w.handle, err = w.lib.newWorker(gpu, false); w.handle == 0 && err == nil {
+func (w *worker) open(gpu, pinned bool) (err error) {
+	if !pinned {
+		w.handle, err = w.lib.newWorker(gpu, false)
+	}
+	if w.handle == 0 && err == nil {
 		runtime.LockOSThread()
 		w.handle, err = w.lib.newWorker(gpu, true)
 	}

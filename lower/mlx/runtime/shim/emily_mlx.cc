@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "compile.h"
 #include "control.h"
 #include "ops_nn.h"
 #include "ops_shape.h"
@@ -471,6 +472,9 @@ EMILY_API void* emily_plan_new(void* worker, const uint8_t* bytes, int64_t n, co
   return r->status == EmilyOK ? plan.release() : nullptr;
 }
 
+// emily_plan_compile has runs of the plan use mx::compile. They, and emily_plan_free, must then all be on one thread.
+EMILY_API void emily_plan_compile(void* plan) { static_cast<Plan*>(plan)->compile = true; }
+
 EMILY_API void emily_plan_free(void* plan) { delete static_cast<Plan*>(plan); }
 
 // emily_run runs the plan: nsyms symbol values in the plan's order, then inputs; *cancel is polled.
@@ -483,7 +487,7 @@ EMILY_API EmilyResult* emily_run(void* worker, void* planp, const EmilyTensor* i
     auto args = wrapInputs(plan, in, nin);
     std::vector<array> held = args;  // keeps MLX from reusing the caller's memory for results
     args.insert(args.end(), plan.prepared.begin(), plan.prepared.end());
-    r->arrays = run(c, plan.main, std::move(args));
+    r->arrays = plan.compile ? runCompiled(c, plan.compiled, args) : run(c, plan.main, std::move(args));
     c.checkCancel();
     if (!c.claims.empty()) c.settle(r->arrays);
     rows(r->arrays, w->stream);

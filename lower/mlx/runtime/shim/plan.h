@@ -5,6 +5,8 @@
 #include <atomic>
 #include <cstdint>
 #include <cstring>
+#include <functional>
+#include <list>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -61,6 +63,19 @@ struct Program {
   std::vector<Call> calls;
 };
 
+// Where is the innermost call that failed.
+struct Where {
+  int32_t program = -1, call = -1;
+};
+
+// Compiled is the main program for one set of symbol values, which its graph has built in; see compile.h.
+struct Compiled {
+  std::vector<int64_t> symbols;
+  std::vector<std::pair<Where, const std::string*>> claims;  // their arrays are the last results
+  Where where;                                               // of the call that failed while MLX traced
+  std::function<std::vector<array>(const std::vector<array>&)> fn;
+};
+
 struct Plan {
   std::vector<Expr> exprs;
   std::vector<array> consts;
@@ -69,11 +84,8 @@ struct Plan {
   int32_t main = 0, setup = -1;
   int64_t symbols = 0;
   std::vector<array> prepared;  // results of the setup program, parameters of main after the inputs
-};
-
-// Where is the innermost call that failed.
-struct Where {
-  int32_t program = -1, call = -1;
+  bool compile = false;         // main runs under mx::compile
+  std::list<Compiled> compiled;
 };
 
 // maxDepth bounds the nesting of programs, which takes native stack.
