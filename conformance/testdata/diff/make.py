@@ -47,6 +47,9 @@ FOLLOW = [
     ("Gelu", "float16", None, "both round every step in half precision, where terms cancel"),
     ("LogSoftmax", "float16", None, "likewise"),
     ("LpPool", "float16", None, "the reference is off by more than rounding from its own float32 results"),
+    ("RNN", "_2$", "onnxruntime", "the reference does not heed sequence_lens"),
+    ("GRU", "_2$", "onnxruntime", "the reference does not heed sequence_lens"),
+    ("LSTM", "_2$", "onnxruntime", "the reference does not heed sequence_lens"),
     ("Sign", "edges", "onnx.reference", "the sign of NaN is NaN in float16 too, where onnxruntime has 0"),
 ]
 
@@ -105,7 +108,7 @@ def edges(rng, d, shape):
 
 # Cases.
 
-WEIGHTED = {"Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "Resize", "GridSample", "ScatterND", "GatherND", "GroupNormalization", "Einsum"}
+WEIGHTED = {"Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "Resize", "GridSample", "ScatterND", "GatherND", "GroupNormalization", "Einsum", "RNN", "GRU", "LSTM", "DFT"}
 
 
 class Case:
@@ -587,6 +590,41 @@ def attention():
                 add("RotaryEmbedding", "%s_%d" % (d.name, inter), 23, [unit(r, d, (1, 2, 3, 4)), unit(r, d, (5, 2)), unit(r, d, (5, 2)), np.array([[0, 4, 2]], I64)], {"interleaved": inter})
 
 
+def recurrent():
+    for op, gates in (("RNN", 1), ("GRU", 3), ("LSTM", 4)):
+        for v in (7, 14, 22):
+            for d in (F32, F64):
+                for way in ("forward", "reverse", "bidirectional"):
+                    for k, (t, b, n, h) in enumerate([(3, 2, 2, 3), (1, 1, 3, 2), (4, 2, 1, 1)]):
+                        for extra in range(3):  # nothing, bias, bias and lengths and a first state
+                            r, dirs = rng_of(op + d.name + way), 2 if way == "bidirectional" else 1
+                            xs = [unit(r, d, (t, b, n)), unit(r, d, (dirs, gates * h, n)), unit(r, d, (dirs, gates * h, h))]
+                            if extra:
+                                xs += [unit(r, d, (dirs, 2 * gates * h))]
+                            if extra > 1:
+                                xs += [r.integers(1, t + 1, b).astype(I32), unit(r, d, (dirs, b, h))]
+                            attrs = {"hidden_size": h, "direction": way} | ({"linear_before_reset": k % 2} if op == "GRU" else {})
+                            add(op, "%s_%s_%d_%d" % (d.name, way, k, extra), v, xs, attrs, range(1, min(len(xs), 4)), 3 if op == "LSTM" else 2)
+
+
+def signal():
+    for d in (F32, F64):
+        r = rng_of("DFT" + d.name)
+        for n in (1, 4, 5, 6):
+            for parts in (1, 2):
+                for one in (0, 1):
+                    for back in (0, 1):
+                        if one and (back or parts == 2):
+                            continue
+                        x = dyadic(r, d, (2, n, parts))
+                        add("DFT", "%s_%d_%d%d%d" % (d.name, n, parts, one, back), 17, [x], {"axis": 1, "onesided": one, "inverse": back})
+                        add("DFT", "%s_%d_%d%d%d" % (d.name, n, parts, one, back), 20, [x, None, np.array(1, I64)], {"onesided": one, "inverse": back}, (2,))
+        for op in ("HannWindow", "HammingWindow", "BlackmanWindow"):
+            for n in (4, 5, 10):
+                for periodic in (0, 1):
+                    add(op, "%s_%d_%d" % (d.name, n, periodic), 17, [np.array(n, I64)], {"periodic": periodic, "output_datatype": helper.np_dtype_to_tensor_dtype(d)}, (0,))
+
+
 # Small graphs: a chain of operators, where sizes computed by one are used by the next.
 
 def graph(name, opset, inputs, *nodes):
@@ -697,7 +735,7 @@ def main():
     args = p.parse_args()
     warnings.filterwarnings("ignore")
     np.seterr(all="ignore")
-    for family in (unary, binary, cast, reduce, shape, index, matmul, norm, conv, quant, resize, attention, graphs):
+    for family in (unary, binary, cast, reduce, shape, index, matmul, norm, conv, quant, resize, attention, recurrent, signal, graphs):
         family()
     archive, seen, kept, left = Archive(), set(), {}, {}
     for c in CASES:
