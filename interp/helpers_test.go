@@ -20,34 +20,14 @@ func tensorOf[E ir.Element](shape []int, v ...E) *ir.Tensor {
 }
 
 func f32(shape []int, v ...float32) *ir.Tensor { return tensorOf(shape, v...) }
-func f64(shape []int, v ...float64) *ir.Tensor { return tensorOf(shape, v...) }
 func i64(shape []int, v ...int64) *ir.Tensor   { return tensorOf(shape, v...) }
 func i32(shape []int, v ...int32) *ir.Tensor   { return tensorOf(shape, v...) }
-func bools(shape []int, v ...bool) *ir.Tensor  { return tensorOf(shape, v...) }
 
 func strs(shape []int, v ...string) *ir.Tensor {
 	if shape == nil {
 		shape = []int{len(v)}
 	}
 	return &ir.Tensor{DType: ir.String, Shape: shape, Strings: v}
-}
-
-// typed rounds values to a dtype.
-func typed(d ir.DType, shape []int, v ...float64) *ir.Tensor {
-	if shape == nil {
-		shape = []int{len(v)}
-	}
-	t := ir.NewTensor(d, shape...)
-	if d.IsFloat() {
-		storeFloats(t, 0, v)
-		return t
-	}
-	ints := make([]int64, len(v))
-	for i, x := range v {
-		ints[i] = int64(x)
-	}
-	storeInts(t, 0, ints)
-	return t
 }
 
 // build makes a function of one op whose operands are parameters of the given types.

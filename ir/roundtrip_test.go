@@ -10,16 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// everyKind is a function for each family; together they use every kind and every type of attribute.
-func everyKind(t *testing.T) []string {
-	t.Helper()
-	var texts []string
-	for _, f := range archive(t, "kinds.txtar") {
-		texts = append(texts, string(f.Data))
-	}
-	return texts
-}
-
 // TestRoundTrip holds that printing what was parsed gives the text again, also of a clone.
 func TestRoundTrip(t *testing.T) {
 	seen := map[Kind]bool{}

@@ -62,10 +62,7 @@ func (n *Node) suppress(rounds, left, scores *ir.Value, bs boxes, overlap *ir.Va
 	if !n.ok() {
 		return nil, nil
 	}
-	r := n.b.Region().NewRegion()
-	in := *n
-	in.b = ir.NewBuilder(r)
-	in.b.Loc = n.b.Loc
+	in, r := n.inRegion()
 	r.AddParam("", ir.TensorOf(ir.I64))
 	r.AddParam("", ir.TensorOf(ir.Bool))
 	captured := []*ir.Value{scores, bs.low, bs.high, bs.area, overlap}

@@ -313,3 +313,12 @@ func (n *Node) flag(v *ir.Value, what string, def bool) bool {
 	list := n.ints(v, what)
 	return len(list) == 1 && list[0] != 0
 }
+
+// inRegion is n for emitting ops into a new region of an op that n will emit. Errors are those of its own builder.
+func (n *Node) inRegion() (*Node, *ir.Region) {
+	r := n.b.Region().NewRegion()
+	in := *n
+	in.b = ir.NewBuilder(r)
+	in.b.Loc = n.b.Loc
+	return &in, r
+}

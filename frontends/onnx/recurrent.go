@@ -272,10 +272,7 @@ func (n *Node) scanCell(c *cell, fixed stepParams, reverse int64, xw, mask *ir.V
 	if !n.ok() {
 		return nil
 	}
-	r := n.b.Region().NewRegion()
-	in := *n
-	in.b = ir.NewBuilder(r)
-	in.b.Loc = n.b.Loc
+	in, r := n.inRegion()
 	var operands []*ir.Value
 	param := func(v *ir.Value, scanned bool) *ir.Value {
 		if v == nil {
@@ -299,7 +296,7 @@ func (n *Node) scanCell(c *cell, fixed stepParams, reverse int64, xw, mask *ir.V
 		p.weights = append(p.weights, param(v, false))
 	}
 	p.bias, p.peep = param(fixed.bias, false), param(fixed.peep, false)
-	next := c.step(&in, c, p)
+	next := c.step(in, c, p)
 	y := next[0]
 	if keep != nil {
 		y = in.op(ir.Where, nil, keep, y, in.number(y.DType(), 0))

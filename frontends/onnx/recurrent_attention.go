@@ -131,10 +131,7 @@ func (n *Node) linearScan(l linear, state *ir.Value, inputs []*ir.Value) []*ir.V
 	if !n.ok() {
 		return nil
 	}
-	r := n.b.Region().NewRegion()
-	in := *n
-	in.b = ir.NewBuilder(r)
-	in.b.Loc = n.b.Loc
+	in, r := n.inRegion()
 	params := []*ir.Value{r.AddParam("", state.Type)}
 	for _, x := range inputs {
 		s := x.Shape()
