@@ -69,28 +69,8 @@ func (p *mlxProgram) run(ctx context.Context, inputs []ir.Datum) ([]ir.Datum, er
 		if host := p.host[stage]; host != nil {
 			return host.Run(ctx, inputs)
 		}
-		return runNative(ctx, p.native[stage], inputs)
+		return p.native[stage].Run(ctx, inputs)
 	})
-}
-
-func runNative(ctx context.Context, exe *runtime.Executable, inputs []ir.Datum) ([]ir.Datum, error) {
-	tensors := make([]*ir.Tensor, len(inputs))
-	for i, v := range inputs {
-		t, ok := v.(*ir.Tensor)
-		if !ok {
-			return nil, fmt.Errorf("a value of %s where MLX takes tensors", v.Type())
-		}
-		tensors[i] = t
-	}
-	results, err := exe.Run(ctx, tensors)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]ir.Datum, len(results))
-	for i, t := range results {
-		out[i] = t
-	}
-	return out, nil
 }
 
 func (p *mlxProgram) close() error {

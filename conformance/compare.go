@@ -111,12 +111,43 @@ func CompareDatum(name string, got, want ir.Datum, tol Tolerances) *Difference {
 		if !ok {
 			return mismatch("got no map, want %s", want.Type())
 		}
+		got, want = byKeys(got), byKeys(want)
 		if d := compareTensor(name+" keys", got.Keys, want.Keys, tol); d != nil {
 			return d
 		}
 		return CompareDatum(name+" values", got.Values, want.Values, tol)
 	}
 	return mismatch("a value of type %T cannot be compared", want)
+}
+
+// byKeys is m in the order of its keys, which does not matter in a map.
+func byKeys(m *ir.Map) *ir.Map {
+	at := ir.KeyOrder(m.Keys)
+	out := &ir.Map{Keys: pickElements(m.Keys, at), Values: m.Values}
+	switch v := m.Values.(type) {
+	case *ir.Tensor:
+		out.Values = pickElements(v, at)
+	case *ir.Sequence:
+		s := &ir.Sequence{Elem: v.Elem}
+		for _, i := range at {
+			s.Items = append(s.Items, v.Items[i])
+		}
+		out.Values = s
+	}
+	return out
+}
+
+// pickElements are elements of a tensor of rank 1.
+func pickElements(t *ir.Tensor, at []int) *ir.Tensor {
+	out, size := ir.NewTensor(t.DType, len(at)), t.DType.Size()
+	for k, i := range at {
+		if t.DType == ir.String {
+			out.Strings[k] = t.Strings[i]
+			continue
+		}
+		copy(out.Data[k*size:(k+1)*size], t.Data[i*size:])
+	}
+	return out
 }
 
 func typeText(t *ir.Tensor) string {

@@ -144,6 +144,7 @@ func datumOf(v onnx.Value, t ir.Type) (ir.Datum, error) {
 	return nil, fmt.Errorf("the file holds no %s", t)
 }
 
+// mapOf is a map with its values as a list, or as one tensor where they are scalars.
 func mapOf(v onnx.Value, t ir.Type) (ir.Datum, error) {
 	if v.Keys == nil {
 		return nil, fmt.Errorf("the file holds no map")
@@ -160,7 +161,22 @@ func mapOf(v onnx.Value, t ir.Type) (ir.Datum, error) {
 		}
 		values.Items = append(values.Items, item)
 	}
+	if t.Elem.IsTensor() {
+		return scalarMap(keys, values)
+	}
 	return &ir.Map{Keys: keys, Values: values}, nil
+}
+
+func scalarMap(keys *ir.Tensor, values *ir.Sequence) (ir.Datum, error) {
+	all := &ir.Tensor{DType: values.Elem.DType, Shape: []int{len(values.Items)}}
+	for _, item := range values.Items {
+		e := item.(*ir.Tensor)
+		if e.Len() != 1 || e.DType != all.DType {
+			return nil, fmt.Errorf("a map to %s, wants scalars of %s", e.Type(), all.DType)
+		}
+		all.Data, all.Strings = append(all.Data, e.Data...), append(all.Strings, e.Strings...)
+	}
+	return &ir.Map{Keys: keys, Values: all}, nil
 }
 
 func tensorOf(p onnx.Payload) (*ir.Tensor, error) {

@@ -2,20 +2,29 @@ package conformance
 
 import (
 	"context"
+	"path/filepath"
 	"testing"
 
 	"github.com/emilyc/emily/lower/mlx"
 	"github.com/emilyc/emily/lower/mlx/runtime"
 )
 
-// TestML runs the operators of ai.onnx.ml, and a loop over a list, of which make.py in these folders records onnxruntime's results.
+// TestML runs the operators of ai.onnx.ml, 6-bit floats, and a loop over a list, of which make.py in these folders records results.
 func TestML(t *testing.T) {
 	names := []string{"interp", "interp-opt", "roundtrip"}
 	if _, _, err := runtime.Version(); err == nil {
 		names = append(names, "mlx")
 	}
+	dirs := []string{"testdata/sequence"}
+	for _, name := range []string{"ml", "float6"} {
+		root := filepath.Join(t.TempDir(), name)
+		if err := unpackArchive(filepath.Join("testdata", name, "cases.tar.gz"), root); err != nil {
+			t.Fatal(err)
+		}
+		dirs = append(dirs, root)
+	}
 	var cases []Case
-	for _, dir := range []string{"testdata/ml", "testdata/sequence"} {
+	for _, dir := range dirs {
 		found, err := Find(dir)
 		if err != nil {
 			t.Fatal(err)

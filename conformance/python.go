@@ -77,6 +77,11 @@ func (p *pythonProgram) RunOrdered(ctx context.Context, inputs []ir.Datum) ([]ir
 	if err := p.writeInputs(inputs); err != nil {
 		return nil, err
 	}
+	for i := range p.plan.Outputs { // the program makes folders for lists
+		if err := os.RemoveAll(p.output(i)); err != nil {
+			return nil, err
+		}
+	}
 	if _, err := p.exec(ctx); err != nil {
 		return nil, err
 	}
@@ -116,24 +121,44 @@ func BenchPython(ctx context.Context, m *ir.Module, inputs []ir.Datum, n int) (*
 
 func (p *pythonProgram) writeInputs(inputs []ir.Datum) error {
 	for i, v := range inputs {
-		t, ok := v.(*ir.Tensor)
-		if !ok {
-			return fmt.Errorf("input %d is %s: lane python takes tensors", i, v.Type())
-		}
-		storage, err := mlx.Storage(t.DType)
-		if err != nil {
-			return err
-		}
-		bits := *t
-		if bits.DType = storage; storage == ir.BF16 { // numpy has none: the program takes its bits
-			bits.DType = ir.U16
-		}
-		path := filepath.Join(p.dir, fmt.Sprintf("input_%d.npy", i))
-		if err := emily.WriteFile(path, func(w io.Writer) error { return interp.WriteNPY(w, &bits) }); err != nil {
+		if err := writeNPY(filepath.Join(p.dir, fmt.Sprintf("input_%d", i)), v); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// writeNPY writes a tensor as path.npy, and a list as the folder path of its elements.
+func writeNPY(path string, v ir.Datum) error {
+	t, ok := v.(*ir.Tensor)
+	if !ok {
+		if err := remake(path); err != nil {
+			return err
+		}
+		for i, item := range mlx.Items(v) {
+			if err := writeNPY(filepath.Join(path, strconv.Itoa(i)), item); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	storage, err := mlx.Storage(t.DType)
+	if err != nil {
+		return err
+	}
+	bits := *t
+	if bits.DType = storage; storage == ir.BF16 { // numpy has none: the program takes its bits
+		bits.DType = ir.U16
+	}
+	return emily.WriteFile(path+".npy", func(w io.Writer) error { return interp.WriteNPY(w, &bits) })
+}
+
+// remake makes path an empty folder.
+func remake(path string) error {
+	if err := os.RemoveAll(path); err != nil {
+		return err
+	}
+	return os.Mkdir(path, 0o755)
 }
 
 // exec runs the program and returns what it prints.
@@ -160,23 +185,60 @@ func lastLine(s string) string {
 func (p *pythonProgram) outputs() ([]ir.Datum, error) {
 	out := make([]ir.Datum, len(p.plan.Outputs))
 	for i, port := range p.plan.Outputs {
-		storage, err := mlx.Storage(port.Type.DType)
-		if err != nil {
-			return nil, err
-		}
-		f, err := os.Open(filepath.Join(p.dir, fmt.Sprintf("output_%d.npy", i)))
-		if err != nil {
-			return nil, err
-		}
-		t, err := interp.ReadNPYAs(f, storage)
-		f.Close()
-		if err != nil {
+		var err error
+		if out[i], err = readNPY(p.output(i), port.Type); err != nil {
 			return nil, fmt.Errorf("output %q: %w", port.Name, err)
 		}
-		t.DType = port.Type.DType
-		out[i] = t
 	}
 	return out, nil
+}
+
+// output is where output i lies, as writeNPY would write it.
+func (p *pythonProgram) output(i int) string {
+	return filepath.Join(p.dir, fmt.Sprintf("output_%d", i))
+}
+
+// readNPY reads a value of type t, of the form that writeNPY writes.
+func readNPY(path string, t ir.Type) (ir.Datum, error) {
+	if !t.IsTensor() {
+		return readList(path, t)
+	}
+	storage, err := mlx.Storage(t.DType)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Open(path + ".npy")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	x, err := interp.ReadNPYAs(f, storage)
+	if err != nil {
+		return nil, err
+	}
+	x.DType = t.DType
+	return x, nil
+}
+
+func readList(path string, t ir.Type) (ir.Datum, error) {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil, err
+	}
+	items := make([]ir.Datum, len(entries))
+	for i := range items {
+		if items[i], err = readNPY(filepath.Join(path, strconv.Itoa(i)), *t.Elem); err != nil {
+			return nil, err
+		}
+	}
+	if t.Kind == ir.SequenceType {
+		return &ir.Sequence{Elem: *t.Elem, Items: items}, nil
+	}
+	v := &ir.Optional{Elem: *t.Elem}
+	if len(items) > 0 {
+		v.Item = items[0]
+	}
+	return v, nil
 }
 
 // Close removes the folder.

@@ -223,3 +223,13 @@ func (s *stacks) stack(i int, parts []*ir.Tensor) (*ir.Tensor, error) {
 	}
 	return s.env.concat(s.op, rows, 0)
 }
+
+// evalAssert: x, where ok is true throughout.
+func evalAssert(_ *Env, op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
+	for i, ok := range tensor(args, 1).Data {
+		if ok == 0 {
+			return nil, opError(op, ir.ValueError, "", "%s (element %d)", op.Attrs.(*ir.AssertAttrs).Message, i)
+		}
+	}
+	return args[:1], nil
+}

@@ -139,3 +139,17 @@ func TestCapturesAreNotFreed(t *testing.T) {
 		t.Error(s)
 	}
 }
+
+func TestAssert(t *testing.T) {
+	f := parse(t, "func @main(%x: f32[n], %ok: bool[2]) -> (y: f32[n]) {\n  %0 = assert %x, %ok {message = \"no such thing\"} : f32[n]\n  yield %0\n}\n")
+	x := f32(nil, 1, 2)
+	for ok, want := range map[[2]bool]string{{true, true}: "", {true, false}: "no such thing (element 1)"} {
+		out, err := Run(t.Context(), f, datums(x, ir.TensorFrom(ok[:])))
+		if want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%v: %v, want %q", ok, err, want)
+		}
+		if want == "" && (err != nil || diff(x, out[0].(*ir.Tensor), 0) != "") {
+			t.Errorf("%v: %v, %v", ok, out, err)
+		}
+	}
+}

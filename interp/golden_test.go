@@ -19,7 +19,7 @@ func TestGolden(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatal("no cases: ", err)
 	}
-	tested := map[ir.Kind]bool{ir.Const: true, ir.Yield: true, ir.If: true, ir.Loop: true, ir.Scan: true} // control_test.go
+	tested := map[ir.Kind]bool{ir.Const: true, ir.Yield: true, ir.If: true, ir.Loop: true, ir.Scan: true, ir.Assert: true} // control_test.go
 	for k, info := range ir.Kinds {
 		if info.Family == ir.SequenceFamily { // sequence_test.go
 			tested[ir.Kind(k)] = true

@@ -6,7 +6,6 @@ import (
 	"image"
 	"image/color"
 	"image/gif"
-	"image/jpeg"
 	"image/png"
 	"io"
 
@@ -14,6 +13,8 @@ import (
 	"golang.org/x/image/tiff"
 	"golang.org/x/image/webp"
 
+	"github.com/emilyc/emily/interp/internal/jpeg"
+	"github.com/emilyc/emily/interp/internal/jpeg2000"
 	"github.com/emilyc/emily/ir"
 )
 
@@ -28,7 +29,9 @@ type imageFormat struct {
 // imageFormats are those that decode_image knows.
 var imageFormats = []imageFormat{
 	{"PNG", "\x89PNG", png.DecodeConfig, png.Decode},
-	{"JPEG", "\xff\xd8", jpeg.DecodeConfig, decodeJPEG},
+	{"JPEG", "\xff\xd8", jpeg.DecodeConfig, jpeg.Decode},
+	{"JPEG 2000", "\x00\x00\x00\x0cjP  ", jpeg2000.DecodeConfig, jpeg2000.Decode},
+	{"JPEG 2000", "\xff\x4f\xff\x51", jpeg2000.DecodeConfig, jpeg2000.Decode},
 	{"BMP", "BM", bmp.DecodeConfig, bmp.Decode},
 	{"TIFF", "II*\x00", tiff.DecodeConfig, tiff.Decode},
 	{"TIFF", "MM\x00*", tiff.DecodeConfig, tiff.Decode},
@@ -72,7 +75,7 @@ func evalDecodeImage(e *Env, op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
 	if err != nil {
 		return bad(err)
 	}
-	if size.Width < 1 || size.Height < 1 || size.Height > len(data)*mostPixels/size.Width {
+	if size.Width < 1 || size.Height < 1 || size.Height > max(len(data)*mostPixels, alwaysPixels)/size.Width {
 		return bad(fmt.Errorf("%d × %d pixels in %d bytes", size.Width, size.Height, len(data)))
 	}
 	out, err := e.newTensor(op, ir.U8, []int{size.Height, size.Width, channels})
@@ -105,8 +108,12 @@ func evalDecodeImage(e *Env, op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
 	return one(out, nil)
 }
 
-// mostPixels bounds the pixels for each byte of a file: more than any packing gives, so that a short file makes no large image.
-const mostPixels = 1 << 14
+// mostPixels bounds the pixels for each byte of a file, so that a short file makes no large image. All but JPEG 2000 give fewer, which can
+// say in a few bytes that an image is of one colour: an image of alwaysPixels is within the bound at any length.
+const (
+	mostPixels   = 1 << 14
+	alwaysPixels = 1 << 24
+)
 
 // safely makes an error of a decoder's panic: the bytes come from anywhere.
 func safely[T any](decode func(io.Reader) (T, error), data []byte) (result T, err error) {

@@ -201,8 +201,14 @@ func checkElements(v ir.Datum, t ir.Type) error {
 		if v.Item != nil {
 			items = []ir.Datum{v.Item}
 		}
-	default: // the kernels that take maps look into them
-		return nil
+	case *ir.Map:
+		if err := checkDatum(v.Keys, ir.TensorOf(t.DType, ir.Unknown)); err != nil {
+			return fmt.Errorf("keys: %w", err)
+		}
+		if values, ok := v.Values.(*ir.Tensor); ok {
+			return checkDatum(values, ir.TensorOf(t.Elem.DType, ir.Unknown))
+		}
+		return checkDatum(v.Values, ir.SequenceOf(*t.Elem))
 	}
 	for i, item := range items {
 		if err := checkDatum(item, *t.Elem); err != nil {

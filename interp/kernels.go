@@ -108,6 +108,7 @@ var Kernels = [ir.NumKinds]Kernel{
 	ir.Unique:          evalUnique,
 
 	ir.MatMul: evalMatMul,
+	ir.Linear: evalLinear,
 	ir.Det:    evalDet,
 
 	ir.Conv:        evalConv,
@@ -119,6 +120,9 @@ var Kernels = [ir.NumKinds]Kernel{
 	ir.LayerNorm:  evalLayerNorm,
 	ir.RMSNorm:    evalLayerNorm,
 	ir.BatchNorm:  evalBatchNorm,
+
+	ir.Attention: evalAttention,
+	ir.Rope:      evalRope,
 
 	ir.StringNormalize: evalStringNormalize,
 	ir.StringConcat:    evalStringConcat,
@@ -136,11 +140,15 @@ var Kernels = [ir.NumKinds]Kernel{
 	ir.MakeOptional:       evalMakeOptional,
 	ir.OptionalHas:        evalOptionalHas,
 	ir.OptionalGet:        evalOptionalGet,
+	ir.ZipMaps:            evalZipMaps,
+	ir.MapLookup:          evalMapLookup,
+	ir.MapValues:          evalMapValues,
 
 	ir.RandomUniform: evalRandomUniform,
 	ir.DecodeImage:   evalDecodeImage,
 
-	ir.If:   evalIf,
-	ir.Loop: evalLoop,
-	ir.Scan: evalScan,
+	ir.If:     evalIf,
+	ir.Loop:   evalLoop,
+	ir.Scan:   evalScan,
+	ir.Assert: evalAssert,
 }

@@ -80,7 +80,7 @@ func storeFloats(t *ir.Tensor, at int, src []float64) {
 
 // smallFloats are the values of the floats of at most 8 bits.
 var smallFloats = func() (tables [ir.NumDTypes][256]float64) {
-	for _, d := range []ir.DType{ir.F8E4M3FN, ir.F8E4M3FNUZ, ir.F8E5M2, ir.F8E5M2FNUZ, ir.F8E8M0, ir.F4E2M1} {
+	for _, d := range []ir.DType{ir.F8E4M3FN, ir.F8E4M3FNUZ, ir.F8E5M2, ir.F8E5M2FNUZ, ir.F8E8M0, ir.F6E2M3, ir.F6E3M2, ir.F4E2M1} {
 		for b := range tables[d] {
 			tables[d][b] = ir.DecodeFloat(d, uint16(b)&(1<<d.Bits()-1))
 		}

@@ -17,8 +17,8 @@ func (d dense) row(dst []float64, r, c int) { loadFloats(dst, d.t, d.at+r*d.stri
 
 func (d dense) put(r, c int, v []float64) { storeFloats(d.t, d.at+r*d.stride+c, v) }
 
-// flippedMatrix stands for t with its last two axes swapped. It goes from a transpose to the matmul that is all that
-// reads it, so that transposed weights are not copied.
+// flippedMatrix stands for t with its last two axes swapped. It goes from a transpose to the products that are all that
+// read it, so that transposed weights are not copied.
 type flippedMatrix struct{ t *ir.Tensor }
 
 func (f flippedMatrix) Type() ir.Type {
@@ -28,7 +28,7 @@ func (f flippedMatrix) Type() ir.Type {
 	return t
 }
 
-// flips reports whether op makes a flippedMatrix: it swaps the last two axes of floats, as the right side of matmuls only.
+// flips reports whether op makes a flippedMatrix: it swaps the last two axes of floats, as the right side of products only.
 func flips(op *ir.Op) bool {
 	if op.Kind != ir.Transpose || !op.Result().DType().IsFloat() || op.Result().Rank() < 2 {
 		return false
@@ -41,7 +41,7 @@ func flips(op *ir.Op) bool {
 		}
 	}
 	for _, u := range op.Result().Uses() {
-		if u.Op.Kind != ir.MatMul || u.Index != 1 {
+		if u.Op.Kind != ir.MatMul && u.Op.Kind != ir.Linear || u.Index != 1 {
 			return false
 		}
 	}
@@ -51,11 +51,7 @@ func flips(op *ir.Op) bool {
 // evalMatMul: NumPy's matmul; 1-D operands get an axis that the result drops. Floats add up in float64, integers wrap.
 func evalMatMul(e *Env, op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
 	a := tensor(args, 0)
-	flip, flipped := args[1].(flippedMatrix)
-	b := flip.t
-	if !flipped {
-		b = tensor(args, 1)
-	}
+	b, flipped := rightSide(args)
 	sa, sb := a.Shape, b.Shape
 	if len(sa) == 1 {
 		sa = []int{1, sa[0]}
@@ -106,6 +102,54 @@ func evalMatMul(e *Env, op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
 		multiplyInts(out, i*m*n, a, pa[i], b, pb[i], m, n, k)
 	}
 	return []ir.Datum{out}, nil
+}
+
+// rightSide is operand 1 of a product, which may be there with its last two axes swapped.
+func rightSide(args []ir.Datum) (b *ir.Tensor, flipped bool) {
+	if f, ok := args[1].(flippedMatrix); ok {
+		return f.t, true
+	}
+	return tensor(args, 1), false
+}
+
+// evalLinear: x × w + b, rounded once.
+func evalLinear(e *Env, op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
+	x, b := tensor(args, 0), tensor(args, 2)
+	w, flipped := rightSide(args)
+	last := len(x.Shape) - 1
+	k, n, stride := w.Shape[0], w.Shape[1], w.Shape[1]
+	if flipped {
+		k, n = n, k
+	}
+	if k != x.Shape[last] {
+		return nil, opError(op, ir.ShapeError, "linear_c3", "inner sizes differ: %s%v × %v", x.DType, x.Shape, []int{k, n})
+	}
+	out, err := e.newTensor(op, x.DType, slices.Concat(x.Shape[:last], []int{n}))
+	if err != nil || out.Len() == 0 {
+		return []ir.Datum{out}, err
+	}
+	shape, err := broadcastShapes(op, "linear_c4", out.Shape, b.Shape)
+	if err != nil || product(shape) != out.Len() {
+		return nil, opError(op, ir.ShapeError, "linear_c4", "%v does not broadcast to %v", b.Shape, out.Shape)
+	}
+	sum := biased{dense{out, 0, n}, newReader(b, out.Shape)}
+	multiply(1, out.Len()/n, n, k, func(int) gemm {
+		return gemm{dense{x, 0, k}, dense{w, 0, stride}, sum, flipped}
+	})
+	return []ir.Datum{out}, nil
+}
+
+// biased adds b to what is put into a matrix.
+type biased struct {
+	dense
+	b *reader
+}
+
+func (d biased) put(r, c int, v []float64) {
+	bias := make([]float64, len(v))
+	read(d.b, bias, r*d.stride+c)
+	zipAdd(bias, bias, v)
+	d.dense.put(r, c, bias)
 }
 
 // multiplyInts is one product of integer matrices that lie at the given places. Wrapping makes u64 the same as i64.

@@ -18,7 +18,7 @@ import (
 // bytes, V1 or V2, as np.save does for those of ml_dtypes; sub-byte elements take a byte each.
 var npyKinds = map[ir.DType]string{
 	ir.F64: "f8", ir.F32: "f4", ir.F16: "f2", ir.BF16: "V2",
-	ir.F8E4M3FN: "V1", ir.F8E4M3FNUZ: "V1", ir.F8E5M2: "V1", ir.F8E5M2FNUZ: "V1", ir.F8E8M0: "V1", ir.F4E2M1: "V1",
+	ir.F8E4M3FN: "V1", ir.F8E4M3FNUZ: "V1", ir.F8E5M2: "V1", ir.F8E5M2FNUZ: "V1", ir.F8E8M0: "V1", ir.F6E2M3: "V1", ir.F6E3M2: "V1", ir.F4E2M1: "V1",
 	ir.I2: "V1", ir.I4: "V1", ir.U2: "V1", ir.U4: "V1",
 	ir.I8: "i1", ir.I16: "i2", ir.I32: "i4", ir.I64: "i8", ir.U8: "u1", ir.U16: "u2", ir.U32: "u4", ir.U64: "u8",
 	ir.Bool: "b1", ir.C64: "c8", ir.C128: "c16",

@@ -2,6 +2,7 @@ package interp
 
 import (
 	"slices"
+	"strconv"
 
 	"github.com/emilyc/emily/ir"
 )
@@ -186,4 +187,110 @@ func evalOptionalGet(_ *Env, op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
 		return nil, opError(op, ir.ValueError, "", "%s of an absent value", op.Kind)
 	}
 	return []ir.Datum{item}, nil
+}
+
+// evalZipMaps: for each row of values a map from keys to its elements. ONNX-ML ZipMap.
+func evalZipMaps(e *Env, op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
+	keys, values := tensor(args, 0), tensor(args, 1)
+	rows, width := values.Shape[0], values.Shape[1]
+	if keys.Len() != width || rows > maxItems {
+		return nil, opError(op, ir.ShapeError, "zip_maps_c2", "%s: %d keys for values %v, of at most %d rows", op.Kind, keys.Len(), values.Shape, maxItems)
+	}
+	if twice := repeatedKey(keys); twice != "" {
+		return nil, opError(op, ir.ValueError, "", "%s: key %s is there twice", op.Kind, twice)
+	}
+	items := make([]ir.Datum, rows)
+	for i := range items {
+		row, err := e.newTensor(op, values.DType, []int{width})
+		if err != nil {
+			return nil, err
+		}
+		move(row, values, walk{shape: row.Shape, dst: []int{1}, src: []int{1}, srcStart: i * width})
+		items[i] = &ir.Map{Keys: keys, Values: row}
+	}
+	return newList(op, items)
+}
+
+// repeatedKey is a key that keys has twice, empty where there is none.
+func repeatedKey(keys *ir.Tensor) string {
+	seen := make(map[string]bool, keys.Len())
+	for i := range keys.Len() {
+		k := mapKey(keys, i)
+		if seen[k] {
+			return k
+		}
+		seen[k] = true
+	}
+	return ""
+}
+
+// mapKey is element i of keys, as text.
+func mapKey(keys *ir.Tensor, i int) string {
+	if keys.DType == ir.String {
+		return strconv.Quote(keys.Strings[i])
+	}
+	size := keys.DType.Size()
+	one := &ir.Tensor{DType: keys.DType, Shape: []int{1}, Data: keys.Data[i*size : (i+1)*size]}
+	return strconv.FormatInt(one.Ints()[0], 10)
+}
+
+// entries are the keys and values of operand i, a map to scalars.
+func entries(op *ir.Op, args []ir.Datum, i int) (keys, values *ir.Tensor, err error) {
+	m := args[i].(*ir.Map)
+	values, ok := m.Values.(*ir.Tensor)
+	if !ok || len(m.Keys.Shape) != 1 || len(values.Shape) != 1 || m.Keys.Len() != values.Len() {
+		return nil, nil, opError(op, ir.ShapeError, "", "%s: a map of %s to %s", op.Kind, m.Keys.Type(), m.Values.Type())
+	}
+	return m.Keys, values, nil
+}
+
+// evalMapLookup: the value of each key, the default where the map has none. ONNX-ML DictVectorizer, CastMap.
+func evalMapLookup(e *Env, op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
+	keys, values, err := entries(op, args, 0)
+	if err != nil {
+		return nil, err
+	}
+	at := make(map[string]int, keys.Len())
+	for i := range keys.Len() {
+		at[mapKey(keys, i)] = i
+	}
+	asked, other := tensor(args, 1), tensor(args, 2)
+	y, err := e.newTensor(op, values.DType, cloneShape(asked.Shape))
+	if err != nil {
+		return nil, err
+	}
+	for i := range asked.Len() {
+		if k, ok := at[mapKey(asked, i)]; ok {
+			copyElement(y, i, values, k)
+		} else {
+			copyElement(y, i, other, 0)
+		}
+	}
+	return []ir.Datum{y}, nil
+}
+
+// evalMapValues: the values in the order of their keys, ascending. ONNX-ML CastMap.
+func evalMapValues(e *Env, op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
+	keys, values, err := entries(op, args, 0)
+	if err != nil {
+		return nil, err
+	}
+	y, err := e.newTensor(op, values.DType, cloneShape(values.Shape))
+	if err != nil {
+		return nil, err
+	}
+	for i, k := range ir.KeyOrder(keys) {
+		copyElement(y, i, values, k)
+	}
+	return []ir.Datum{y}, nil
+}
+
+// copyElement sets element i of y to element k of x, which has its dtype.
+func copyElement(y *ir.Tensor, i int, x *ir.Tensor, k int) {
+	if y.DType == ir.String {
+		y.Strings[i] = x.Strings[k]
+		return
+	}
+	n := y.DType.Size()
+	copy(y.Data[i*n:(i+1)*n], x.Data[k*n:])
 }

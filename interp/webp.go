@@ -34,6 +34,8 @@ func decodeWebP(r io.Reader) (image.Image, error) {
 	return out, nil
 }
 
+func clamp8(v int32) uint8 { return uint8(min(max(v, 0), 255)) }
+
 // chromaAround is the chroma of a pixel, with the roundings of libwebp, which averages two by two.
 func chromaAround(img *image.YCbCr, plane []uint8, x, y int) int32 {
 	w, h := (img.Bounds().Dx()+1)/2, (img.Bounds().Dy()+1)/2

@@ -298,9 +298,24 @@ type (
 		Axis    int64   `ir:"axis"`
 		Epsilon float64 `ir:"epsilon,always"`
 	}
+	// AttentionAttrs: scores are q·kᵀ·Scale. Causal: of S keys, query i of L sees those up to i + S - L. Empty says what a
+	// query gives that sees no key: NaN, "zero", or the "mean" of all values.
+	AttentionAttrs struct {
+		Scale  float64 `ir:"scale,always"`
+		Causal bool    `ir:"causal"`
+		Empty  string  `ir:"empty"`
+	}
+	// RopeAttrs: whether neighbours make a pair, or elements of the first half with those of the second.
+	RopeAttrs struct {
+		Interleaved bool `ir:"interleaved"`
+	}
 	// LoopAttrs: the number of loop-carried values; what remains of the operands is captured.
 	LoopAttrs struct {
 		Carried int64 `ir:"carried,always"`
+	}
+	// AssertAttrs: what it is an error of, as its text says it.
+	AssertAttrs struct {
+		Message string `ir:"message,always"`
 	}
 	// ScanAttrs: Carried state values, then one operand for each scanned input; the rest is captured.
 	ScanAttrs struct {

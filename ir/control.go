@@ -242,3 +242,13 @@ func inferScan(c *Infer) {
 		c.tensor(t.DType, slices.Insert(slices.Clone(t.Shape), int(a.OutputAxes[i]), length))
 	}
 }
+
+// inferAssert: assert(x, ok). assert_c1 a tensor and a bool tensor.
+func inferAssert(c *Infer) {
+	x, ok := c.arg(0), c.arg(1)
+	if !x.Type.IsTensor() || !ok.Type.IsTensor() || ok.DType() != Bool {
+		c.fail(DTypeError, "assert_c1", "assert of %s", c.operands())
+		return
+	}
+	c.result(x.Type, x.Sym)
+}

@@ -17,6 +17,8 @@ const (
 	F8E5M2
 	F8E5M2FNUZ
 	F8E8M0
+	F6E2M3
+	F6E3M2
 	F4E2M1
 	I2
 	I4
@@ -62,7 +64,7 @@ var dtypes = [NumDTypes]dtypeInfo{
 	F64:     {"f64", 64, Float}, F32: {"f32", 32, Float}, F16: {"f16", 16, Float}, BF16: {"bf16", 16, Float},
 	F8E4M3FN: {"f8e4m3fn", 8, Float}, F8E4M3FNUZ: {"f8e4m3fnuz", 8, Float},
 	F8E5M2: {"f8e5m2", 8, Float}, F8E5M2FNUZ: {"f8e5m2fnuz", 8, Float},
-	F8E8M0: {"f8e8m0", 8, Float}, F4E2M1: {"f4e2m1", 4, Float},
+	F8E8M0: {"f8e8m0", 8, Float}, F6E2M3: {"f6e2m3", 6, Float}, F6E3M2: {"f6e3m2", 6, Float}, F4E2M1: {"f4e2m1", 4, Float},
 	I2: {"i2", 2, Signed}, I4: {"i4", 4, Signed}, I8: {"i8", 8, Signed}, I16: {"i16", 16, Signed},
 	I32: {"i32", 32, Signed}, I64: {"i64", 64, Signed},
 	U2: {"u2", 2, Unsigned}, U4: {"u4", 4, Unsigned}, U8: {"u8", 8, Unsigned}, U16: {"u16", 16, Unsigned},

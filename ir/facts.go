@@ -131,7 +131,7 @@ func (r *Region) Implied(f Fact) (proved, refuted bool) {
 		lo, hi := diff.Bounds()
 		return diff.Is(0), lo > 0 || hi < 0
 	case LE:
-		return a.AtMost(b), b.Add(Size(1)).AtMost(a)
+		return a.AtMost(b) || r.Reduce(a.Max(b)) == b, b.Add(Size(1)).AtMost(a)
 	}
 	if _, ok := b.ExactDiv(a); ok {
 		return true, false

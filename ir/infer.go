@@ -133,7 +133,9 @@ func (c *Infer) result(t Type, sym []Dim) {
 		t.Shape = slices.Clone(t.Shape)
 		for i, d := range t.Shape {
 			t.Shape[i] = c.size(i, d)
-			c.notNegative(t.Shape[i])
+			if lo, _ := d.Bounds(); lo < 0 { // facts may turn max(0, n-1) into n-1, of which less can be proved
+				c.notNegative(t.Shape[i])
+			}
 		}
 	}
 	if c.wellFormed(t) {
@@ -448,6 +450,7 @@ var inferences = [NumKinds]func(*Infer){
 	NonZero:         inferNonZero,
 	Unique:          inferUnique,
 	MatMul:          inferMatMul,
+	Linear:          inferLinear,
 	Det:             inferDet,
 	Conv:            inferConv,
 	MaxPool:         inferMaxPool,
@@ -457,6 +460,8 @@ var inferences = [NumKinds]func(*Infer){
 	LayerNorm:       inferLayerNorm,
 	RMSNorm:         inferLayerNorm,
 	BatchNorm:       inferBatchNorm,
+	Attention:       inferAttention,
+	Rope:            inferRope,
 
 	StringNormalize: inferStringNormalize,
 	StringConcat:    inferStringConcat,
@@ -474,11 +479,15 @@ var inferences = [NumKinds]func(*Infer){
 	MakeOptional:       inferMakeOptional,
 	OptionalHas:        inferOptionalHas,
 	OptionalGet:        inferOptionalGet,
+	ZipMaps:            inferZipMaps,
+	MapLookup:          inferMapLookup,
+	MapValues:          inferMapValues,
 
 	RandomUniform: inferRandomUniform,
 	DecodeImage:   inferDecodeImage,
 
-	If:   inferIf,
-	Loop: inferLoop,
-	Scan: inferScan,
+	If:     inferIf,
+	Loop:   inferLoop,
+	Scan:   inferScan,
+	Assert: inferAssert,
 }

@@ -107,6 +107,7 @@ const (
 	Unique
 	// matmul
 	MatMul
+	Linear
 	Det
 	// conv
 	Conv
@@ -118,6 +119,9 @@ const (
 	LayerNorm
 	RMSNorm
 	BatchNorm
+	// attention
+	Attention
+	Rope
 	// text
 	StringNormalize
 	StringConcat
@@ -135,6 +139,9 @@ const (
 	MakeOptional
 	OptionalHas
 	OptionalGet
+	ZipMaps
+	MapLookup
+	MapValues
 	// random
 	RandomUniform
 	// image
@@ -143,6 +150,7 @@ const (
 	If
 	Loop
 	Scan
+	Assert
 	NumKinds
 )
 
@@ -159,6 +167,7 @@ const (
 	MatMulFamily      Family = "matmul"
 	ConvFamily        Family = "conv"
 	NormFamily        Family = "norm"
+	AttentionFamily   Family = "attention"
 	ControlFamily     Family = "control"
 	SequenceFamily    Family = "sequence"
 	RandomFamily      Family = "random"
@@ -274,7 +283,7 @@ func kindTable() [NumKinds]KindInfo {
 		NonZero:         op("nonzero", IndexFamily, 1, 1, nil),
 		Unique:          op("unique", IndexFamily, 1, 1, attrs[UniqueAttrs]()),
 
-		MatMul: op("matmul", MatMulFamily, 2, 2, nil), Det: op("det", MatMulFamily, 1, 1, nil),
+		MatMul: op("matmul", MatMulFamily, 2, 2, nil), Linear: with(op("linear", MatMulFamily, 3, 3, nil), Composite), Det: op("det", MatMulFamily, 1, 1, nil),
 
 		Conv:        optional(op("conv", ConvFamily, 2, 3, attrs[ConvAttrs]()), 2),
 		MaxPool:     op("max_pool", ConvFamily, 1, 1, attrs[PoolAttrs]()),
@@ -285,6 +294,9 @@ func kindTable() [NumKinds]KindInfo {
 		LayerNorm:  with(optional(op("layer_norm", NormFamily, 2, 3, attrs[NormAttrs]()), 1, 2), Composite),
 		RMSNorm:    with(optional(op("rms_norm", NormFamily, 2, 2, attrs[NormAttrs]()), 1), Composite),
 		BatchNorm:  with(op("batch_norm", NormFamily, 5, 5, attrs[NormAttrs]()), Composite),
+
+		Attention: with(optional(op("attention", AttentionFamily, 3, 5, attrs[AttentionAttrs]()), 3, 4), Composite),
+		Rope:      with(op("rope", AttentionFamily, 3, 3, attrs[RopeAttrs]()), Composite),
 
 		StringNormalize: op("string_normalize", TextFamily, 1, 1, attrs[StringNormalizeAttrs]()),
 		StringConcat:    op("string_concat", TextFamily, 2, 2, nil),
@@ -302,6 +314,9 @@ func kindTable() [NumKinds]KindInfo {
 		MakeOptional:       optional(op("make_optional", SequenceFamily, 0, 1, attrs[SequenceAttrs]()), 0),
 		OptionalHas:        op("optional_has", SequenceFamily, 1, 1, nil),
 		OptionalGet:        op("optional_get", SequenceFamily, 1, 1, nil),
+		ZipMaps:            op("zip_maps", SequenceFamily, 2, 2, nil),
+		MapLookup:          op("map_lookup", SequenceFamily, 3, 3, nil),
+		MapValues:          op("map_values", SequenceFamily, 1, 1, nil),
 
 		RandomUniform: op("random_uniform", RandomFamily, 1, 1, attrs[RandomAttrs]()),
 		DecodeImage:   op("decode_image", ImageFamily, 1, 1, attrs[ImageAttrs]()),
@@ -309,6 +324,8 @@ func kindTable() [NumKinds]KindInfo {
 		If:   with(op("if", ControlFamily, 1, -1, nil), HasRegions),
 		Loop: with(optional(op("loop", ControlFamily, 2, -1, attrs[LoopAttrs]()), 0, 1), HasRegions),
 		Scan: with(op("scan", ControlFamily, 1, -1, attrs[ScanAttrs]()), HasRegions),
+
+		Assert: op("assert", ControlFamily, 2, 2, attrs[AssertAttrs]()),
 	}
 }
 

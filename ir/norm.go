@@ -22,16 +22,7 @@ func inferLayerNorm(c *Infer) {
 		if !c.dtype("norm_c1", i, p.DType() == x.DType(), x.DType().String()) {
 			return
 		}
-		if p.Rank() > x.Rank() {
-			c.fail(ShapeError, "norm_c3", "scale or bias does not broadcast to x: %s", c.operands())
-			return
-		}
-		tail := x.Shape()[x.Rank()-p.Rank():]
-		for k, d := range p.Shape() {
-			if !d.Is(1) {
-				c.same("norm_c3", tail[k], d, "sizes of x and of its scale or bias")
-			}
-		}
+		c.broadcastsTo("norm_c3", p, x.Shape(), "x and of its scale or bias")
 	}
 	c.tensor(x.DType(), x.Shape())
 }

@@ -21,6 +21,8 @@ var formats = [NumDTypes]format{
 	F8E4M3FNUZ: {exp: 4, man: 3, bias: 8, nan: 0x80, unsignedZero: true},
 	F8E5M2:     {exp: 5, man: 2, bias: 15, inf: true, nan: 0x7e},
 	F8E5M2FNUZ: {exp: 5, man: 2, bias: 16, nan: 0x80, unsignedZero: true},
+	F6E2M3:     {exp: 2, man: 3, bias: 1, noNaN: true},
+	F6E3M2:     {exp: 3, man: 2, bias: 3, noNaN: true},
 	F4E2M1:     {exp: 2, man: 1, bias: 1, noNaN: true},
 }
 
@@ -39,7 +41,7 @@ func (f format) largest() uint16 {
 }
 
 // DecodeFloat is the value of the low bits of b as dtype d, a float of at most 16 bits: IEEE binary16, bfloat16, the
-// OCP 8-bit and 4-bit formats, and ONNX's fnuz kinds.
+// OCP 8-bit, 6-bit and 4-bit formats, and ONNX's fnuz kinds.
 func DecodeFloat(d DType, b uint16) float64 {
 	if d == F8E8M0 {
 		if b&0xff == 0xff {
@@ -74,7 +76,8 @@ func DecodeFloat(d DType, b uint16) float64 {
 }
 
 // EncodeFloat rounds v to dtype d, to nearest and ties to even. What is too large becomes an infinity (NaN where
-// there is none) or, with saturate, the largest finite value, as ONNX Cast describes; f4e2m1 always saturates.
+// there is none) or, with saturate, the largest finite value, as ONNX Cast describes; the floats below 8 bits
+// always saturate.
 func EncodeFloat(d DType, v float64, saturate bool) uint16 {
 	if d == F8E8M0 {
 		return encodeE8M0(v)

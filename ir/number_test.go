@@ -8,7 +8,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-var smallFloats = []DType{F16, BF16, F8E4M3FN, F8E4M3FNUZ, F8E5M2, F8E5M2FNUZ, F4E2M1}
+var smallFloats = []DType{F16, BF16, F8E4M3FN, F8E4M3FNUZ, F8E5M2, F8E5M2FNUZ, F6E2M3, F6E3M2, F4E2M1}
 
 // patterns are all values of a float dtype of at most 16 bits, by their bits.
 func patterns(d DType) []float64 {
@@ -82,6 +82,7 @@ func TestFloatsOverflow(t *testing.T) {
 		{F8E4M3FNUZ, 1e6, 240, nan}, {F8E4M3FNUZ, -inf, -240, nan}, {F8E4M3FNUZ, nan, nan, nan},
 		{F8E5M2, 1e6, 57344, inf}, {F8E5M2, -1e6, -57344, -inf}, {F8E5M2, inf, 57344, inf},
 		{F8E5M2FNUZ, 1e6, 57344, nan}, {F4E2M1, 100, 6, 6}, {F4E2M1, -inf, -6, -6}, {F4E2M1, nan, 0, 0},
+		{F6E2M3, 100, 7.5, 7.5}, {F6E2M3, nan, 0, 0}, {F6E3M2, -inf, -28, -28}, {F6E3M2, 27, 28, 28},
 		{F16, 65519, 65504, 65504}, {F16, 65520, 65504, inf}, {BF16, -math.MaxFloat64, -math.Float64frombits(0x47efe00000000000), -inf},
 	} {
 		got := [2]float64{DecodeFloat(c.d, EncodeFloat(c.d, c.v, true)), DecodeFloat(c.d, EncodeFloat(c.d, c.v, false))}

@@ -191,6 +191,60 @@ func inferSplitToSequence(c *Infer) {
 	c.result(SequenceOf(elem), nil)
 }
 
+// lookupTable makes sure that operand i is a map to scalars and gives their type.
+func (c *Infer) lookupTable(label string, i int) (Type, bool) {
+	t := c.arg(i).Type
+	if t.Kind != MapType || !t.Elem.IsTensor() || t.Elem.Ranks != OneRank || t.Elem.Rank() != 0 {
+		c.fail(DTypeError, label, "%s of %s, wants a map to scalars", c.op.Kind, t)
+		return Type{}, false
+	}
+	return *t.Elem, true
+}
+
+// inferZipMaps: zip_maps(keys, values). zip_maps_c1 keys of integers or strings, of rank 1, zip_maps_c2 values [N, C], one for each key.
+func inferZipMaps(c *Infer) {
+	keys, values := c.arg(0), c.arg(1)
+	if !c.tensors() {
+		return
+	}
+	if keys.Rank() != 1 || !isMapKey(keys.DType()) {
+		c.fail(DTypeError, "zip_maps_c1", "keys of %s", keys.Type)
+		return
+	}
+	if values.Rank() != 2 {
+		c.fail(ShapeError, "zip_maps_c2", "values of %s", values.Type)
+		return
+	}
+	c.same("zip_maps_c2", keys.Shape()[0], values.Shape()[1], "counts of keys and values")
+	c.result(SequenceOf(MapOf(keys.DType(), TensorOf(values.DType()))), nil)
+}
+
+// inferMapLookup: map_lookup(map, keys, default). map_lookup_c1 a map to scalars, map_lookup_c2 keys of its dtype, map_lookup_c3 a default of
+// its elements' dtype, of rank 0.
+func inferMapLookup(c *Infer) {
+	elem, ok := c.lookupTable("map_lookup_c1", 0)
+	if !ok {
+		return
+	}
+	keys, other := c.arg(1), c.arg(2)
+	if !keys.Type.IsTensor() || keys.DType() != c.arg(0).Type.DType {
+		c.fail(DTypeError, "map_lookup_c2", "keys of %s for %s", keys.Type, c.arg(0).Type)
+		return
+	}
+	if !other.Type.Equal(elem) {
+		c.fail(DTypeError, "map_lookup_c3", "default of %s for %s", other.Type, c.arg(0).Type)
+		return
+	}
+	c.tensor(elem.DType, keys.Shape())
+}
+
+// inferMapValues: map_values(map). map_values_c1 a map to scalars.
+func inferMapValues(c *Infer) {
+	if elem, ok := c.lookupTable("map_values_c1", 0); ok {
+		c.tensor(elem.DType, Shape{Unknown})
+	}
+}
+
 // tensors makes sure that all operands are tensors, in a family whose operands need not be.
 func (c *Infer) tensors() bool {
 	for i, a := range c.op.Args {

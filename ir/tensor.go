@@ -1,8 +1,11 @@
 package ir
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 	"unsafe"
 )
 
@@ -61,6 +64,25 @@ func (m *Map) Type() Type {
 		return MapOf(m.Keys.DType, *v.Elem)
 	}
 	return MapOf(m.Keys.DType, TensorOf(v.DType))
+}
+
+// KeyOrder is the places of a map's keys, in ascending order: that of integers, or of strings by their bytes.
+func KeyOrder(keys *Tensor) []int {
+	at := make([]int, keys.Len())
+	for i := range at {
+		at[i] = i
+	}
+	if keys.DType == String {
+		slices.SortStableFunc(at, func(a, b int) int { return strings.Compare(keys.Strings[a], keys.Strings[b]) })
+		return at
+	}
+	ints := keys.Ints()
+	if keys.DType == U64 {
+		slices.SortStableFunc(at, func(a, b int) int { return cmp.Compare(uint64(ints[a]), uint64(ints[b])) })
+		return at
+	}
+	slices.SortStableFunc(at, func(a, b int) int { return cmp.Compare(ints[a], ints[b]) })
+	return at
 }
 
 // MaxElements bounds a tensor's size, so that a lying shape is an error and not an allocation.
@@ -237,7 +259,11 @@ func Unpack(d DType, shape []int, data []byte) (*Tensor, error) {
 	t.Data = make([]byte, n)
 	mask := byte(1)<<bits - 1
 	for i := range t.Data {
-		v := data[i*bits/8] >> (i * bits % 8) & mask
+		at, low := i*bits/8, i*bits%8
+		v := data[at] >> low & mask
+		if low+bits > 8 {
+			v |= data[at+1] << (8 - low) & mask
+		}
 		if d.Category() == Signed && v>>(bits-1) == 1 {
 			v |= ^mask
 		}
@@ -255,7 +281,11 @@ func (t *Tensor) Pack() []byte {
 	out := make([]byte, PackedSize(t.DType, len(t.Data)))
 	mask := byte(1)<<bits - 1
 	for i, v := range t.Data {
-		out[i*bits/8] |= v & mask << (i * bits % 8)
+		at, low := i*bits/8, i*bits%8
+		out[at] |= v & mask << low
+		if low+bits > 8 {
+			out[at+1] |= v & mask >> (8 - low)
+		}
 	}
 	return out
 }

@@ -103,6 +103,9 @@ func (t Type) wellFormed() string {
 	if t.Elem == nil {
 		return "no element type"
 	}
+	if t.Kind == MapType && !isMapKey(t.DType) {
+		return "the keys of a map are integers or strings"
+	}
 	e := *t.Elem
 	if e.Ranks != OneRank {
 		e.Ranks, e.Shape = OneRank, nil
@@ -110,6 +113,9 @@ func (t Type) wellFormed() string {
 	e.Shape = slices.DeleteFunc(slices.Clone(e.Shape), func(d Dim) bool { return d == Unknown })
 	return e.wellFormed()
 }
+
+// isMapKey reports whether a map can have keys of d.
+func isMapKey(d DType) bool { return d.IsInt() || d == String }
 
 func (t Type) String() string {
 	switch t.Kind {

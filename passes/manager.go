@@ -15,6 +15,7 @@ import (
 	"github.com/emilyc/emily/passes/cse"
 	"github.com/emilyc/emily/passes/dce"
 	"github.com/emilyc/emily/passes/fold"
+	"github.com/emilyc/emily/passes/fuse"
 	"github.com/emilyc/emily/passes/rewrite"
 	"github.com/emilyc/emily/passes/shapes"
 	"github.com/emilyc/emily/passes/simplify"
@@ -37,11 +38,13 @@ var All = []Pass{
 	{Name: "fold", Doc: "ops on small constants become their value", Run: fold.Run, After: []string{"shapes"}, Exact: true, Rules: fold.Rules},
 	{Name: "cse", Doc: "equal ops become one", Run: cse.Run, After: []string{"simplify", "fold"}, Exact: true},
 	{Name: "dce", Doc: "what no result needs goes", Run: dce.Run, After: []string{"cse"}, Exact: true},
+	{Name: "fuse", Doc: "ops that make up a composite become it", Run: fuse.Run, After: []string{"simplify", "fold", "cse", "dce"}, Rules: fuse.Rules},
 }
 
 // Default is the standard pipeline. Folding makes sizes and conditions known, so that what depends on them runs twice; it comes
-// after simplify, which drops expands of constants that folding would write out.
-var Default = named("shapes", "simplify", "fold", "shapes", "simplify", "fold", "cse", "dce")
+// after simplify, which drops expands of constants that folding would write out. Fusing wants each value once, and makes
+// constants that fold.
+var Default = named("shapes", "simplify", "fold", "shapes", "simplify", "fold", "cse", "dce", "fuse", "fold", "cse", "dce")
 
 // Names are the names of All.
 func Names() []string {
@@ -117,6 +120,7 @@ type Options struct {
 	Disable    []string             // names of passes to leave out
 	PrintAfter map[string]io.Writer // where to print the module after the pass of that name, or after "all"
 	Trace      func(rewrite.Step)   // called before each rewrite
+	Explain    func(rewrite.Near)   // called for patterns that nearly matched
 }
 
 // Stats are what a run of a pipeline did.
@@ -165,7 +169,7 @@ func run(m *ir.Module, pipeline []Pass, o Options, exact bool) (Stats, error) {
 			return Stats{}, fmt.Errorf("unknown pass %q to disable: there are %s", name, strings.Join(Names(), ", "))
 		}
 	}
-	c := &rewrite.Context{Eval: o.Eval, StopAfter: o.StopAfter, Trace: o.Trace, Exact: exact}
+	c := &rewrite.Context{Eval: o.Eval, StopAfter: o.StopAfter, Trace: o.Trace, Explain: o.Explain, Exact: exact}
 	var st Stats
 	for _, p := range pipeline {
 		if slices.Contains(o.Disable, p.Name) {

@@ -58,7 +58,7 @@ func TestDefault(t *testing.T) {
 	m := parse(t, attention)
 	var printed strings.Builder
 	st, err := passes.Run(m, passes.Default, passes.Options{
-		Eval: interp.EvalOp, Verify: true, PrintAfter: map[string]io.Writer{"dce": &printed},
+		Eval: interp.EvalOp, Verify: true, PrintAfter: map[string]io.Writer{"fuse": &printed},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +66,7 @@ func TestDefault(t *testing.T) {
 	if diff := cmp.Diff(attentionAfter, m.String()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff("// after dce\n"+attentionAfter, printed.String()); diff != "" {
+	if diff := cmp.Diff("// after fuse\n"+attentionAfter, printed.String()); diff != "" {
 		t.Errorf("printed (-want +got):\n%s", diff)
 	}
 	if n := st.Passes[len(st.Passes)-1].After; st.Passes[0].Before != 16 || n != 5 || st.Steps == 0 {
@@ -81,8 +81,8 @@ func TestPipeline(t *testing.T) {
 	for _, c := range []struct{ list, want, err string }{
 		{"", "", ""},
 		{"simplify, cse,dce", "simplify cse dce", ""},
-		{"default", "shapes simplify fold shapes simplify fold cse dce", ""},
-		{"simplify,nope", "", `unknown pass "nope": there are default, shapes, simplify, fold, cse, dce`},
+		{"default", "shapes simplify fold shapes simplify fold cse dce fuse fold cse dce", ""},
+		{"simplify,nope", "", `unknown pass "nope": there are default, shapes, simplify, fold, cse, dce, fuse`},
 		{"dce,cse", "", "pass dce must come after cse"},
 	} {
 		ps, err := passes.Pipeline(c.list)

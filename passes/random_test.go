@@ -16,7 +16,7 @@ import (
 	"github.com/emilyc/emily/passes"
 )
 
-// TestRandom: on random graphs, the default pipeline changes no bit of any result, wherever it is stopped. Graphs are made to
+// TestRandom: on random graphs, the exact passes of the default pipeline change no bit of any result, wherever it is stopped. Graphs are made to
 // meet the rules: constants are often 0, -0 and 1, ops often follow their like.
 func TestRandom(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -55,7 +55,7 @@ func checkRandom(t tester, choose func(n int) int) {
 		t.Skip(err)
 	}
 	before := m.String()
-	o := passes.Options{Eval: interp.EvalOp, Verify: true}
+	o := passes.Options{Eval: interp.EvalOp, Verify: true, Disable: inexact()}
 	if choose(2) == 1 {
 		o.StopAfter = choose(30)
 	}
@@ -83,6 +83,17 @@ func checkRandom(t tester, choose func(n int) int) {
 			}
 		}
 	}
+}
+
+// inexact are the passes that may change results.
+func inexact() []string {
+	var out []string
+	for _, p := range passes.All {
+		if !p.Exact {
+			out = append(out, p.Name)
+		}
+	}
+	return out
 }
 
 // differs says how b differs from a in a bit; NaNs are all alike.

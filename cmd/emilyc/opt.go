@@ -3,17 +3,20 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/emilyc/emily/interp"
 	"github.com/emilyc/emily/ir"
 	"github.com/emilyc/emily/passes"
+	"github.com/emilyc/emily/passes/fuse"
 	"github.com/emilyc/emily/passes/rewrite"
 	"github.com/spf13/cobra"
 )
 
 func newOpt(o *options) *cobra.Command {
 	var f modelFlags
-	var pipeline, out string
+	var pipeline, out, explain string
 	var stopAfter int
 	var printAfter, disable []string
 	var trace, verify bool
@@ -23,7 +26,8 @@ func newOpt(o *options) *cobra.Command {
 		Long: `Opt imports a model, runs passes over it, and prints the IR that comes out.
 
 Rewrites are numbered over all passes: --stop-after N makes no more than N of them, which is how a wrong one
-is found by hand; 'emilyc verify --bisect' finds it by itself.
+is found by hand; 'emilyc verify --bisect' finds it by itself. --explain PATTERN says, for each op that might have become part of
+a PATTERN, where that stopped and why; --explain all for every pattern that nearly matched.
 
 Passes:
 `,
@@ -51,6 +55,13 @@ emilyc opt model.eir --trace --stop-after 12 --print-after fold`,
 			if trace {
 				opts.Trace = func(s rewrite.Step) { cmd.PrintErrln(s) }
 			}
+			var why fuse.Explanation
+			if explain != "" {
+				if err := knownPattern(cmd, explain); err != nil {
+					return err
+				}
+				opts.Explain = why.Add
+			}
 			l, err := f.load(cmd, args[0])
 			if err != nil {
 				return err
@@ -65,6 +76,10 @@ emilyc opt model.eir --trace --stop-after 12 --print-after fold`,
 			}
 			if o.verbose {
 				cmd.PrintErr(stats)
+			}
+			if explain != "" {
+				list := why.List(l.module, explain)
+				return o.print(cmd, nearJSON(list), func(w *writer) { w.printf("%s", fuse.Text(list)) })
 			}
 			if out != "" {
 				return emitIR(l.module, out, "")
@@ -84,6 +99,7 @@ emilyc opt model.eir --trace --stop-after 12 --print-after fold`,
 	cmd.Flags().IntVar(&stopAfter, "stop-after", 0, "make no rewrite past the Nth")
 	cmd.Flags().StringSliceVar(&printAfter, "print-after", nil, "print the IR after this pass, or after 'all', to standard error")
 	cmd.Flags().StringSliceVar(&disable, "disable", nil, "passes to leave out")
+	cmd.Flags().StringVar(&explain, "explain", "", "print why this pattern, or 'all', did not match, and not the IR")
 	cmd.Flags().BoolVar(&trace, "trace", false, "print each rewrite to standard error")
 	cmd.Flags().BoolVar(&verify, "verify", true, "run the verifier after every pass")
 	return cmd
@@ -98,7 +114,36 @@ func knownPasses(cmd *cobra.Command, names []string) error {
 	return nil
 }
 
+func knownPattern(cmd *cobra.Command, pattern string) error {
+	names := []string{"all"}
+	for _, p := range fuse.Patterns {
+		names = append(names, p.Name)
+	}
+	if !slices.Contains(names, pattern) {
+		return wrongUse(cmd, "--explain: unknown pattern %q: there are %s", pattern, strings.Join(names, ", "))
+	}
+	return nil
+}
+
 func printModule(w io.Writer, m *ir.Module) error { return m.Print(w) }
+
+type missJSON struct {
+	Pattern string `json:"pattern"`
+	Op      string `json:"op"`
+	Node    string `json:"node"`
+	Matched int    `json:"ops_matched"`
+	Stopped string `json:"stopped_at"`
+	At      string `json:"stopped_at_node"`
+	Reason  string `json:"reason"`
+}
+
+func nearJSON(list []rewrite.Near) []missJSON {
+	out := []missJSON{}
+	for _, n := range list {
+		out = append(out, missJSON{n.Pattern, n.Key.Kind.String(), n.Key.Location().String(), n.Depth, n.Value, n.Loc.String(), n.Reason})
+	}
+	return out
+}
 
 type passJSON struct {
 	Pass    string         `json:"pass"`

@@ -41,7 +41,7 @@ func ReadTensorPB(path string) (Payload, error) {
 // ReadValuePB reads a value whose type the model declares as typ: nothing in the file tells a
 // tensor from a sequence or an optional. A nil typ is a tensor.
 //
-// Errors: as Open's and File.Tensor's; Unsupported for a map or opaque typ.
+// Errors: as Open's and File.Tensor's; Unsupported for an opaque typ.
 func ReadValuePB(path string, typ *pb.TypeProto) (Value, error) {
 	data, err := readRegular(path)
 	if err != nil {
@@ -129,6 +129,8 @@ func (f *File) value(typ *pb.TypeProto) (Value, error) {
 		return f.rootSequence()
 	case *pb.TypeProto_OptionalType:
 		return f.rootOptional()
+	case *pb.TypeProto_MapType:
+		return f.rootMap()
 	}
 	return Value{}, errf(Unsupported, "", "case data of this type has no file format")
 }
@@ -155,6 +157,14 @@ func (f *File) rootOptional() (Value, error) {
 		return Value{}, err
 	}
 	return f.optional(o)
+}
+
+func (f *File) rootMap() (Value, error) {
+	m := new(pb.MapProto)
+	if err := unmarshal(f.main.Data, onnxWire().mapping, m); err != nil {
+		return Value{}, err
+	}
+	return f.mapValue(m)
 }
 
 func (f *File) tensorValue(t *pb.TensorProto) (Value, error) {

@@ -82,8 +82,34 @@ func (n *Node) postTransform(y *ir.Value, name string) *ir.Value {
 		return n.op(ir.Softmax, &ir.AxisAttrs{Axis: int64(y.Rank() - 1)}, y)
 	case "LOGISTIC":
 		return n.op(ir.Sigmoid, nil, y)
+	case "SOFTMAX_ZERO":
+		return n.softmaxZero(y)
+	case "PROBIT":
+		return n.probit(y)
 	}
-	return n.fail(Unsupported, "export with NONE, SOFTMAX or LOGISTIC", "post_transform %q is not done", clip(name))
+	return n.fail(Invalid, "give NONE, SOFTMAX, LOGISTIC, SOFTMAX_ZERO or PROBIT", "post_transform %q", clip(name))
+}
+
+// softmaxZero is a softmax that leaves out scores of 0, which stay 0; a row of nothing else becomes halves, as in ONNX's reference.
+func (n *Node) softmaxZero(y *ir.Value) *ir.Value {
+	over := &ir.ReduceAttrs{Axes: []int64{int64(y.Rank() - 1)}, KeepDims: true}
+	number := func(x float64) *ir.Value { return n.number(y.DType(), x) }
+	counts := n.op(ir.Less, nil, number(1e-7), n.op(ir.Abs, nil, y))
+	e := n.op(ir.Exp, nil, n.op(ir.Sub, nil, y, n.op(ir.ReduceMax, over, y)))
+	e = n.op(ir.Where, nil, counts, e, number(0))
+	sum := n.op(ir.ReduceSum, over, e)
+	return n.op(ir.Where, nil, n.op(ir.Equal, nil, sum, number(0)), number(0.5), n.op(ir.Div, nil, e, sum))
+}
+
+// probit is √2 × erf⁻¹(2y - 1), by Winitzki's formula, which ONNX's reference and onnxruntime have.
+func (n *Node) probit(y *ir.Value) *ir.Value {
+	const a = 0.147
+	number := func(x float64) *ir.Value { return n.number(y.DType(), x) }
+	x := n.op(ir.Sub, nil, n.op(ir.Mul, nil, y, number(2)), number(1))
+	log := n.op(ir.Log, nil, n.op(ir.Mul, nil, n.op(ir.Sub, nil, number(1), x), n.op(ir.Add, nil, number(1), x)))
+	v := n.op(ir.Add, nil, n.op(ir.Mul, nil, log, number(0.5)), number(2/(math.Pi*a)))
+	root := n.op(ir.Sqrt, nil, n.op(ir.Sub, nil, n.op(ir.Mul, nil, v, v), n.op(ir.Mul, nil, log, number(1/a))))
+	return n.op(ir.Mul, nil, n.op(ir.Sign, nil, x), n.op(ir.Mul, nil, n.op(ir.Sqrt, nil, n.op(ir.Sub, nil, root, v)), number(math.Sqrt2)))
 }
 
 // importLabelEncoder1: strings to their places among classes_strings, or places to strings.
@@ -246,12 +272,10 @@ func importImputer(n *Node) []*ir.Value {
 	return one(n.op(ir.Where, nil, hit, n.cast(imputed, x.DType()), x))
 }
 
-// importOneHotEncoder: a new last axis with a 1 at the category that the element is. Categories that are not known are all zeros.
+// importOneHotEncoder: a new last axis with a 1 at the category that the element is. Categories that are not known are all zeros, or an error.
 func importOneHotEncoder(n *Node) []*ir.Value {
 	x, ints, names := n.in[0], n.Ints("cats_int64s"), n.Strings("cats_strings")
-	if n.Int("zeros", 1) == 0 {
-		return one(n.fail(Unsupported, "export with zeros=1", "zeros=0, which makes other categories an error, is not done"))
-	}
+	strict := n.Int("zeros", 1) == 0
 	list := n.b.Const(&ir.Tensor{DType: ir.String, Shape: []int{len(names)}, Strings: names})
 	if x.DType() != ir.String {
 		x, list = n.cast(x, ir.I64), n.intTable(ints)
@@ -259,5 +283,11 @@ func importOneHotEncoder(n *Node) []*ir.Value {
 	if size(list, 0).Is(0) && n.ok() {
 		return one(n.fail(Missing, remedyExport, "there are no categories for %s", x.Type))
 	}
-	return one(n.cast(n.op(ir.Equal, nil, n.unsqueeze(x, int64(x.Rank())), list), ir.F32))
+	last := int64(x.Rank())
+	hits := n.cast(n.op(ir.Equal, nil, n.unsqueeze(x, last), list), ir.F32)
+	if strict {
+		known := n.cast(n.op(ir.ReduceMax, &ir.ReduceAttrs{Axes: []int64{last}}, hits), ir.Bool)
+		hits = n.op(ir.Assert, &ir.AssertAttrs{Message: "a category that the encoder does not know"}, hits, known)
+	}
+	return one(hits)
 }

@@ -15,7 +15,7 @@ type treeNode struct{ tree, node int64 }
 func importTreeRegressor(n *Node) []*ir.Value {
 	f := &forest{targets: n.Int("n_targets", 1)}
 	place, ok := n.oldNodes(f)
-	if !ok || !n.oldWeights(f, place) {
+	if !ok || !n.oldWeights(f, place, "target") {
 		return nil
 	}
 	how := n.String("aggregate_function", "SUM")
@@ -112,10 +112,10 @@ func (n *Node) oldNodes(f *forest) (map[treeNode]int64, bool) {
 	return place, true
 }
 
-// oldWeights gives the leaves their targets.
-func (n *Node) oldWeights(f *forest, place map[treeNode]int64) bool {
-	trees, nodes, ids := n.Ints("target_treeids"), n.Ints("target_nodeids"), n.Ints("target_ids")
-	weights := n.floatsOrTensor("target_weights")
+// oldWeights gives the leaves their targets, or classes, as the attributes of that prefix say.
+func (n *Node) oldWeights(f *forest, place map[treeNode]int64, prefix string) bool {
+	trees, nodes, ids := n.Ints(prefix+"_treeids"), n.Ints(prefix+"_nodeids"), n.Ints(prefix+"_ids")
+	weights := n.floatsOrTensor(prefix + "_weights")
 	if !n.ok() || !n.spreadWeights(f, nil, nil) {
 		return false
 	}

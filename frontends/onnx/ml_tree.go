@@ -200,6 +200,15 @@ func (n *Node) intTable(list []int64) *ir.Value { return n.b.Const(ir.TensorFrom
 
 // walk is the scores[N, targets] of x[N, F].
 func (n *Node) walk(f *forest, x *ir.Value, aggregate int64) *ir.Value {
+	at := n.leavesOf(f, x)
+	if !n.ok() {
+		return x
+	}
+	return n.aggregated(n.op(ir.Gather, &ir.AxisAttrs{}, n.leafTable(f, x.DType(), aggregate), at), aggregate)
+}
+
+// leavesOf are the leaves[N, trees] that the samples x[N, F] come to.
+func (n *Node) leavesOf(f *forest, x *ir.Value) *ir.Value {
 	depth := n.depth(f)
 	if !n.ok() {
 		return x
@@ -219,7 +228,7 @@ func (n *Node) walk(f *forest, x *ir.Value, aggregate int64) *ir.Value {
 	for range depth {
 		at = t.step(n, x, at)
 	}
-	return n.aggregated(n.op(ir.Gather, &ir.AxisAttrs{}, n.leafTable(f, x.DType(), aggregate), at), aggregate)
+	return at
 }
 
 // forestTables are constants that nodes are looked up in. Of the modes only those that occur are computed.

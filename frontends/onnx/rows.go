@@ -22,7 +22,7 @@ func since(versions ...int64) []int64 { return versions }
 
 // tables are the rows of all families.
 var tables = [][]row{
-	constantRows, elementwiseRows, activationRows, reduceRows, shapeRows, indexRows, matmulRows, convRows, convTransposeRows, resizeRows, spatialRows, sampleRows, normRows, lossRows, quantRows, selectRows, attentionRows, einsumRows, recurrentRows, randomRows, signalRows, microsoftRows, contribRows, contribQuantRows, contribAttentionRows, contribMoERows, textRows, mlRows, trainingRows, sequenceRows, controlRows,
+	constantRows, elementwiseRows, activationRows, reduceRows, shapeRows, indexRows, matmulRows, convRows, convTransposeRows, resizeRows, spatialRows, sampleRows, normRows, lossRows, quantRows, selectRows, attentionRows, einsumRows, recurrentRows, randomRows, signalRows, microsoftRows, contribRows, contribQuantRows, contribAttentionRows, contribMoERows, textRows, mlRows, mlClassifierRows, mlMapRows, trainingRows, sequenceRows, controlRows,
 }
 
 // OpVersion names a row: an operator and the version since which it means what it does.

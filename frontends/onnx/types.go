@@ -12,15 +12,18 @@ import (
 
 // typeOf is the IR type of a declared type. Dims without a name get the symbol "name.axis".
 //
-// Errors: Unsupported for a map, a tensor of unknown rank (unless in a sequence or an optional), and dtypes that the
-// IR has not; Invalid for a negative dim.
+// Errors: Unsupported for a map to other than scalars, a tensor of unknown rank (unless in a sequence or an optional), and
+// dtypes that the IR has not; Invalid for a negative dim.
 func typeOf(t *pb.TypeProto, name string) (ir.Type, error) {
 	tt := t.GetTensorType()
 	if t.GetSequenceType() != nil || t.GetOptionalType() != nil {
 		return heldType(t)
 	}
+	if m := t.GetMapType(); m != nil {
+		return mapType(m)
+	}
 	if tt == nil {
-		return ir.Type{}, errf(Unsupported, "export with tensors, sequences and optionals only", "type %s is not done", typeForm(t))
+		return ir.Type{}, errf(Unsupported, "export with tensors, sequences, optionals and maps only", "type %s is not done", typeForm(t))
 	}
 	d, err := irDType(DType(tt.GetElemType()))
 	if err != nil {
@@ -42,8 +45,6 @@ func typeForm(t *pb.TypeProto) string {
 	switch t.GetValue().(type) {
 	case *pb.TypeProto_SequenceType:
 		return "sequence"
-	case *pb.TypeProto_MapType:
-		return "map"
 	case *pb.TypeProto_OptionalType:
 		return "optional"
 	case *pb.TypeProto_SparseTensorType:

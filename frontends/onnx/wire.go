@@ -29,8 +29,8 @@ type field struct {
 
 // wireSchema holds the roots that Emily decodes.
 type wireSchema struct {
-	messages                          int // how many types
-	model, tensor, sequence, optional *message
+	messages                                   int // how many types
+	model, tensor, sequence, optional, mapping *message
 }
 
 // onnxWire is built from the generated descriptors, so that a new ONNX needs no edit here.
@@ -41,6 +41,7 @@ var onnxWire = sync.OnceValue(func() *wireSchema {
 		tensor:   b.message((*pb.TensorProto)(nil).ProtoReflect().Type()),
 		sequence: b.message((*pb.SequenceProto)(nil).ProtoReflect().Type()),
 		optional: b.message((*pb.OptionalProto)(nil).ProtoReflect().Type()),
+		mapping:  b.message((*pb.MapProto)(nil).ProtoReflect().Type()),
 	}
 	s.messages = len(b.byName)
 	return s

@@ -17,7 +17,7 @@ rng = np.random.default_rng(7)
 DTYPES = {
     np.float64: "f64", np.float32: "f32", np.float16: "f16", ml.bfloat16: "bf16",
     ml.float8_e4m3fn: "f8e4m3fn", ml.float8_e4m3fnuz: "f8e4m3fnuz", ml.float8_e5m2: "f8e5m2", ml.float8_e5m2fnuz: "f8e5m2fnuz",
-    ml.float4_e2m1fn: "f4e2m1", ml.int2: "i2", ml.uint2: "u2", ml.int4: "i4", ml.uint4: "u4",
+    ml.float6_e2m3fn: "f6e2m3", ml.float6_e3m2fn: "f6e3m2", ml.float4_e2m1fn: "f4e2m1", ml.int2: "i2", ml.uint2: "u2", ml.int4: "i4", ml.uint4: "u4",
     np.int8: "i8", np.int16: "i16", np.int32: "i32", np.int64: "i64",
     np.uint8: "u8", np.uint16: "u16", np.uint32: "u32", np.uint64: "u64", np.bool_: "bool", np.str_: "string",
     np.complex64: "c64", np.complex128: "c128",
@@ -206,7 +206,7 @@ def cast():
                     got = onnx_op("Cast", [x], to=m, saturate=sat, ref=True)[0]
                     fam.case("cast {to = %s%s}" % (n, ", saturate = true" if sat else ""), [x], np.asarray(got).view(d) if np.asarray(got).dtype != d else got)
                 continue
-            if n == "f4e2m1":  # has no NaN
+            if n in ("f6e2m3", "f6e3m2", "f4e2m1"):  # have no NaN
                 x4 = x[:-1]
                 fam.case("cast {to = %s}" % n, [x4], x4.astype(d))
                 continue
@@ -427,6 +427,11 @@ def matmul():
     for d in (np.int8, np.uint8, np.int32, np.uint32, np.int64, np.uint64):
         p, q = (a * 50).astype(np.int64).astype(d), (b * 50).astype(np.int64).astype(d)
         fam.case("matmul", [p, q], np.matmul(p, q))
+    linear = np.random.default_rng(7)
+    for sx, sb in (((2, 3), (4,)), ((2, 5, 3), (2, 5, 4)), ((5, 3), (1, 1)), ((2, 0), (4,)), ((0, 3), (4,)), ((300, 3), (300, 1))):
+        for d in (np.float32, np.float64, np.float16, ml.bfloat16):
+            p, q, b = (linear.standard_normal(s).astype(d) for s in (sx, (sx[-1], 4), sb))
+            fam.case("linear", [p, q, b], (np.matmul(p.astype(np.float64), q.astype(np.float64)) + b.astype(np.float64)).astype(d))
     m = np.array([[[1, 2, 3], [4, 5, 6], [7, 8, 10]], [[0, 0, 2], [0, 3, 1], [4, 1, 1]], [[1, 2, 3], [2, 4, 6], [1, 0, 1]]])
     for d in (np.float32, np.float64, np.float16):
         fam.case("det", [m.astype(d)], np.rint(np.linalg.det(m)).astype(d))
@@ -578,5 +583,60 @@ def image():
     fam.write()
 
 
-for family in (elementwise, cast, reduce, shape, index, matmul, conv, norm, text_family, random, image):
+def attention():
+    fam = Family("attention")
+    scores = lambda q, k, scale: np.einsum("bhld,bhsd->bhls", q.astype(np.float64), np.repeat(k.astype(np.float64), q.shape[1] // k.shape[1], 1)) * scale
+
+    def weighted(q, v, s, empty=np.nan):
+        top = np.max(s, -1, keepdims=True, initial=-inf)
+        with np.errstate(invalid="ignore"):
+            e = np.exp(s - top)
+            p = e / e.sum(-1, keepdims=True)
+        p = np.where(np.isneginf(top), empty, p)
+        return np.einsum("bhls,bhse->bhle", p, np.repeat(v.astype(np.float64), q.shape[1] // v.shape[1], 1)).astype(q.dtype)
+
+    q, k, v = f32(2, 4, 3, 8), f32(2, 2, 5, 8), f32(2, 2, 5, 6)
+    s = scores(q, k, 0.25)
+    allowed = rng.random((2, 1, 3, 5)) < 0.6
+    allowed[0, 0, 1] = False
+    bias, before = f32(4, 1, 5), np.tri(3, 5, 2, dtype=bool)
+    fam.case("attention {scale = 0.25}", [q, k, v], weighted(q, v, s))
+    fam.case("attention {scale = 0.25, causal = true}", [q, k, v], weighted(q, v, np.where(before, s, -inf)))
+    masked = np.where(allowed, s, -inf)
+    fam.case("attention {scale = 0.25}", [q, k, v, allowed], weighted(q, v, masked))
+    fam.case('attention {scale = 0.25, empty = "zero"}', [q, k, v, allowed], weighted(q, v, masked, 0))
+    fam.case('attention {scale = 0.25, empty = "mean"}', [q, k, v, allowed], weighted(q, v, masked, 0.2))
+    fam.case('attention {scale = 0.25, causal = true, empty = "zero"}', [q, k, v, allowed], weighted(q, v, np.where(before, masked, -inf), 0))
+    fam.case("attention {scale = 0.25}", [q, k, v, bias], weighted(q, v, s + bias))
+    fam.case("attention {scale = 0.25}", [q, k, v, np.where(allowed, 0, -inf).astype(np.float32)], weighted(q, v, masked))
+    fam.case("attention {scale = 0.25}", [q, k, v, np.where(allowed, 0, np.finfo(np.float32).min).astype(np.float32)], weighted(q, v, masked, 0.2), note="least numbers")
+    sinks = f32(4)
+    sunk = np.exp(masked) / (np.exp(masked).sum(-1, keepdims=True) + np.exp(sinks.astype(np.float64)).reshape(4, 1, 1))
+    fam.case("attention {scale = 0.25}", [q, k, v, allowed, sinks], np.einsum("bhls,bhse->bhle", sunk, np.repeat(v, 2, 1)).astype(np.float32))
+    few = weighted(q, v[:, :, :2], np.where(np.tri(3, 2, -1, dtype=bool), s[..., :2], -inf), 0.5)
+    fam.case('attention {scale = 0.25, causal = true, empty = "mean"}', [q, k[:, :, :2], v[:, :, :2]], few, note="fewer keys than queries")
+    fam.case("attention {scale = 0.25}", [q, k[:, :, :0], v[:, :, :0]], np.zeros((2, 4, 3, 6), np.float32), note="no keys")
+    h = [x.astype(np.float16) for x in (q, k, v)]
+    fam.case("attention {scale = 0.25}", h, weighted(h[0], h[2], scores(h[0], h[1], 0.25)))
+
+    def rope(x, angles, interleaved=False):
+        n, y = angles.shape[-1], x.astype(np.float64)
+        a, b = (slice(0, 2 * n, 2), slice(1, 2 * n, 2)) if interleaved else (slice(0, n), slice(n, 2 * n))
+        re, im = y[..., a] * np.cos(angles) - y[..., b] * np.sin(angles), y[..., a] * np.sin(angles) + y[..., b] * np.cos(angles)
+        y[..., a], y[..., b] = re, im
+        return y.astype(x.dtype)
+
+    f = (1 / 100 ** (np.arange(4) / 4)).astype(np.float32)
+    angles = lambda at: (at[..., None].astype(np.float32) * f).astype(np.float64)
+    at = np.array([3, 0], np.int32)
+    for attrs, interleaved in (("", False), (" {interleaved = true}", True)):
+        fam.case("rope" + attrs, [q, np.array(7), f], rope(q, angles(7 + np.arange(3)), interleaved))
+        fam.case("rope" + attrs, [q, at, f], rope(q, angles(at[:, None] + np.arange(3))[:, None], interleaved))
+        fam.case("rope" + attrs, [v, np.array(-2), f[:2]], rope(v, angles(-2 + np.arange(5))[:, :2], interleaved), note="part of a head")
+        cos, sin = np.cos(angles(np.arange(3))).astype(np.float32), np.sin(angles(np.arange(3))).astype(np.float32)
+        fam.case("rope" + attrs, [q, cos, sin], rope(q, angles(np.arange(3)), interleaved))
+    fam.write()
+
+
+for family in (elementwise, cast, reduce, shape, index, matmul, conv, norm, text_family, random, image, attention):
     family()

@@ -2,6 +2,7 @@ package mlx
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"sync/atomic"
 
@@ -25,16 +26,23 @@ func NewBinder(p *Plan) *Binder {
 }
 
 // Bind returns the values of p.Symbols(), where those that calls bind are 0. Inputs are checked for their number,
-// dtypes, ranks, sizes and bytes; facts over the symbols of inputs are checked too. Errors are *ir.Error: a fact that
-// does not hold is a ShapeError at the node that relies on it.
-func (b *Binder) Bind(inputs []*ir.Tensor) ([]int64, error) {
+// dtypes, ranks, sizes and bytes, and so are the elements of lists; facts over the symbols of inputs are checked too.
+// Errors are *ir.Error: a fact that does not hold is a ShapeError at the node that relies on it.
+func (b *Binder) Bind(inputs []ir.Datum) ([]int64, error) {
 	if len(inputs) != len(b.plan.Inputs) {
 		return nil, &ir.Error{Kind: ir.Malformed, Msg: fmt.Sprintf("%s: %d inputs, want %d: %s", b.plan.Name, len(inputs), len(b.plan.Inputs), portNames(b.plan.Inputs))}
 	}
 	syms := slices.Repeat([]int64{-1}, len(b.slots))
-	for i, t := range inputs {
-		if err := b.input(&b.plan.Inputs[i], t, syms); err != nil {
+	for i, v := range inputs {
+		port := &b.plan.Inputs[i]
+		if err := checkValue(port.Type, v); err != nil {
+			err.Msg = fmt.Sprintf("input %q %s", port.Name, err.Msg)
 			return nil, err
+		}
+		if t, ok := v.(*ir.Tensor); ok {
+			if err := b.sizes(port, t, syms); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if last := b.last.Load(); last != nil && slices.Equal(*last, syms) {
@@ -46,7 +54,7 @@ func (b *Binder) Bind(inputs []*ir.Tensor) ([]int64, error) {
 			env[s] = syms[i]
 		}
 	}
-	if err := b.expressions(inputs, env); err != nil {
+	if err := b.expressions(env); err != nil {
 		return nil, err
 	}
 	for _, f := range b.plan.Facts {
@@ -61,14 +69,15 @@ func (b *Binder) Bind(inputs []*ir.Tensor) ([]int64, error) {
 
 // zeroFree turns the mark of unbound symbols into 0. Sizes that are expressions are a function of the symbols, so
 // that equal symbols do not make them right: they are checked in every run.
-func (b *Binder) zeroFree(syms []int64, inputs []*ir.Tensor) ([]int64, error) {
-	for i, t := range inputs {
-		for axis, d := range b.plan.Inputs[i].Type.Shape {
+func (b *Binder) zeroFree(syms []int64, inputs []ir.Datum) ([]int64, error) {
+	for i, v := range inputs {
+		for axis, d := range b.plan.Inputs[i].Type.Shape { // of a tensor
 			if d.IsConst() || d.Op() == ir.DimSym {
 				continue
 			}
-			if n, err := b.value(d, syms); err != nil || n != int64(t.Shape[axis]) {
-				return nil, sizeError(&b.plan.Inputs[i], axis, t.Shape[axis], fmt.Sprintf("%s = %d", d, n))
+			size := v.(*ir.Tensor).Shape[axis]
+			if n, err := b.value(d, syms); err != nil || n != int64(size) {
+				return nil, sizeError(&b.plan.Inputs[i], axis, size, fmt.Sprintf("%s = %d", d, n))
 			}
 		}
 	}
@@ -104,34 +113,88 @@ func portNames(ports []Port) string {
 	return s
 }
 
-// input checks one input and binds the symbols that stand alone in its shape.
-func (b *Binder) input(port *Port, t *ir.Tensor, syms []int64) error {
-	if t == nil || t.DType != port.Type.DType {
-		got := "nothing"
-		if t != nil {
-			got = t.DType.String()
+// checkValue checks that v is of type t: its form, dtypes, ranks, sizes that are numbers and bytes.
+func checkValue(t ir.Type, v ir.Datum) *ir.Error {
+	isList := false
+	switch v := v.(type) {
+	case *ir.Tensor:
+		if v != nil && t.IsTensor() {
+			return checkTensor(t, v)
 		}
-		return &ir.Error{Kind: ir.DTypeError, Msg: fmt.Sprintf("input %q is %s, want %s", port.Name, got, port.Type)}
+	case *ir.Sequence:
+		isList = v != nil && t.Kind == ir.SequenceType
+	case *ir.Optional:
+		isList = v != nil && t.Kind == ir.OptionalType
 	}
-	if len(t.Shape) != len(port.Type.Shape) {
-		return &ir.Error{Kind: ir.ShapeError, Msg: fmt.Sprintf("input %q has shape %v, want %s", port.Name, t.Shape, port.Type)}
+	if !isList {
+		return &ir.Error{Kind: ir.DTypeError, Msg: fmt.Sprintf("is %s, want %s", typeText(v), t)}
 	}
+	for i, item := range Items(v) {
+		if err := checkValue(*t.Elem, item); err != nil {
+			err.Msg = fmt.Sprintf("element %d %s", i, err.Msg)
+			return err
+		}
+	}
+	return nil
+}
+
+func typeText(v ir.Datum) string {
+	if _, isMap := v.(*ir.Map); isMap {
+		return "a map"
+	}
+	if v == nil || reflect.ValueOf(v).IsNil() {
+		return "nothing"
+	}
+	return v.Type().String()
+}
+
+// Items are the elements of a sequence, or of an optional, which has one or none.
+func Items(v ir.Datum) []ir.Datum {
+	switch v := v.(type) {
+	case *ir.Sequence:
+		return v.Items
+	case *ir.Optional:
+		if v.Item != nil {
+			return []ir.Datum{v.Item}
+		}
+	}
+	return nil
+}
+
+func checkTensor(want ir.Type, t *ir.Tensor) *ir.Error {
+	bad := func(kind ir.ErrorKind, format string, args ...any) *ir.Error {
+		return &ir.Error{Kind: kind, Msg: fmt.Sprintf(format, args...)}
+	}
+	if t.DType != want.DType {
+		return bad(ir.DTypeError, "is %s, want %s", t.DType, want)
+	}
+	if want.Ranks == ir.OneRank {
+		if len(t.Shape) != len(want.Shape) {
+			return bad(ir.ShapeError, "has shape %v, want %s", t.Shape, want)
+		}
+		for axis, d := range want.Shape {
+			if n, ok := d.Value(); ok && n != int64(t.Shape[axis]) {
+				return bad(ir.ShapeError, "has size %d on axis %d, want %d", t.Shape[axis], axis, n)
+			}
+		}
+	}
+	if n, err := ir.NumElements(t.Shape); err != nil || n*t.DType.Size() != len(t.Data) {
+		return bad(ir.ShapeError, "has %d bytes of data for %s%v", len(t.Data), t.DType, t.Shape)
+	}
+	return nil
+}
+
+// sizes binds the symbols that stand alone in the shape of an input.
+func (b *Binder) sizes(port *Port, t *ir.Tensor, syms []int64) error {
 	for axis, d := range port.Type.Shape {
-		n := int64(t.Shape[axis])
-		if v, ok := d.Value(); ok && v != n {
-			return sizeError(port, axis, t.Shape[axis], fmt.Sprint(v))
-		}
 		if d.Op() != ir.DimSym {
 			continue
 		}
-		slot := &syms[b.slots[d]]
+		slot, n := &syms[b.slots[d]], int64(t.Shape[axis])
 		if *slot >= 0 && *slot != n {
 			return sizeError(port, axis, t.Shape[axis], fmt.Sprintf("%s = %d as in an earlier place", d, *slot))
 		}
 		*slot = n
-	}
-	if n, err := ir.NumElements(t.Shape); err != nil || n*t.DType.Size() != len(t.Data) {
-		return &ir.Error{Kind: ir.ShapeError, Msg: fmt.Sprintf("input %q has %d bytes of data for %s%v", port.Name, len(t.Data), t.DType, t.Shape)}
 	}
 	return nil
 }
@@ -141,8 +204,8 @@ func sizeError(port *Port, axis, got int, want string) error {
 }
 
 // expressions demands that every symbol of the inputs stands alone somewhere.
-func (b *Binder) expressions(inputs []*ir.Tensor, env map[ir.Dim]int64) error {
-	for i := range inputs {
+func (b *Binder) expressions(env map[ir.Dim]int64) error {
+	for i := range b.plan.Inputs {
 		for axis, d := range b.plan.Inputs[i].Type.Shape {
 			if _, ok := d.Eval(env); !ok {
 				return &ir.Error{Kind: ir.ShapeError, Msg: fmt.Sprintf("input %q: size %s of axis %d is not determined by the inputs", b.plan.Inputs[i].Name, d, axis)}

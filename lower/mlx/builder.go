@@ -54,9 +54,9 @@ func (b *Builder) Errorf(format string, args ...any) {
 // Err is the first error so far.
 func (b *Builder) Err() error { return b.err }
 
-// Input adds an input of the plan; it comes as Storage(t.DType).
+// Input adds an input of the plan; its arrays come as Storage of their dtype.
 func (b *Builder) Input(name string, t ir.Type) Reg {
-	if _, err := Storage(t.DType); err != nil || !t.IsTensor() {
+	if canHold(t) != nil {
 		b.Errorf("input %q: MLX cannot hold %s", name, t)
 	}
 	b.plan.Inputs = append(b.plan.Inputs, Port{name, t})
@@ -65,9 +65,9 @@ func (b *Builder) Input(name string, t ir.Type) Reg {
 	return r
 }
 
-// Output adds an output of the plan, which r holds as Storage(t.DType).
+// Output adds an output of the plan, which r holds.
 func (b *Builder) Output(name string, t ir.Type, r Reg) {
-	if _, err := Storage(t.DType); err != nil || !t.IsTensor() {
+	if canHold(t) != nil {
 		b.Errorf("output %q: MLX cannot hold %s", name, t)
 	}
 	b.plan.Outputs = append(b.plan.Outputs, Port{name, t})

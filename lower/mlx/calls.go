@@ -247,6 +247,16 @@ const (
 	If        // cond, then's operands, else's operands
 	Loop      // trip?, cond?, carried, empties, captures; body(i, cond, carried, captures) -> cond, carried, scanned
 	Scan      // states, sequences, empties, captures; body(states, elements, captures) -> states, scanned
+	// lists, which are sequences and, of at most one element, optionals; positions count from the end where they are negative,
+	// and one that is out of range fails the run
+	NewList    // of the operands
+	ListAppend // list, x
+	ListInsert // list, x: before the position, which may be the length
+	ListErase
+	ListAt
+	ListLength // a 0-D i64
+	ListSplit  // x, sizes?: into parts of these sizes, or all of one; of size 1, without the axis where squeeze is set
+	ListJoin   // concatenated, or stacked
 	NumCalls
 )
 
@@ -442,7 +452,7 @@ var Calls = [NumCalls]CallInfo{
 	SolveTriangular: fn("linalg_solve_triangular", 2, "mx.linalg.solve_triangular({0}, {1}, upper={upper}, stream=mx.cpu)", boolean("upper")),
 	QR:              multi(2, fn("linalg_qr", 1, "mx.linalg.qr({0}, stream=mx.cpu)")),
 	SVD:             multi(3, fn("linalg_svd", 1, "mx.linalg.svd({0}, stream=mx.cpu)")),
-	LU:              multi(3, fn("linalg_lu", 1, "mx.linalg.lu({0}, stream=mx.cpu)")),
+	LU:              multi(3, fn("linalg_lu", 1, "_lu({0})")),
 	Eigh:            multi(2, fn("linalg_eigh", 1, "mx.linalg.eigh({0}, {uplo}, stream=mx.cpu)", text("uplo"))),
 	Eigvalsh:        fn("linalg_eigvalsh", 1, "mx.linalg.eigvalsh({0}, {uplo}, stream=mx.cpu)", text("uplo")),
 	Cross:           fn("linalg_cross", 2, "mx.linalg.cross({0}, {1}, {axis})", integer("axis")),
@@ -470,6 +480,15 @@ var Calls = [NumCalls]CallInfo{
 		program("body"), integer("carried"), integer("scans"))),
 	Scan: multi(-1, opt("scan", 1, -1, "_scan({body}, {states}, {sequences}, {scans}, [{0*}])",
 		program("body"), integer("states"), integer("sequences"), integer("scans"))),
+
+	NewList:    opt("list", 0, -1, "[{0*}]"),
+	ListAppend: fn("list_append", 2, "{0} + [{1}]"),
+	ListInsert: fn("list_insert", 2, "_list_insert({0}, {1}, {at})", integer("at")),
+	ListErase:  fn("list_erase", 1, "_list_erase({0}, {at})", integer("at")),
+	ListAt:     fn("list_at", 1, "{0}[{at}]", integer("at")),
+	ListLength: fn("list_length", 1, "mx.array(len({0}), mx.int64)"),
+	ListSplit:  opt("list_split", 1, 2, "_list_split({0}, {1}, {axis}, {squeeze})", integer("axis"), boolean("squeeze")),
+	ListJoin:   fn("list_join", 1, "(mx.stack if {stack} else mx.concatenate)({0}, axis={axis})", integer("axis"), boolean("stack")),
 }
 
 // String is the call's name.

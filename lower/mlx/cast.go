@@ -10,7 +10,8 @@ import (
 type smallFloat struct{ mantissa, bias int }
 
 var smallFloats = map[ir.DType]smallFloat{
-	ir.F8E4M3FN: {3, 7}, ir.F8E4M3FNUZ: {3, 8}, ir.F8E5M2: {2, 15}, ir.F8E5M2FNUZ: {2, 16}, ir.F4E2M1: {1, 1},
+	ir.F8E4M3FN: {3, 7}, ir.F8E4M3FNUZ: {3, 8}, ir.F8E5M2: {2, 15}, ir.F8E5M2FNUZ: {2, 16},
+	ir.F6E2M3: {3, 1}, ir.F6E3M2: {2, 3}, ir.F4E2M1: {1, 1},
 }
 
 // limitCast: f32 holds what f8e8m0 is rounded from, but for wide integers. Where those are not exact in f32, they are too large for
@@ -149,8 +150,8 @@ func (l *lowering) encode(x Reg, d ir.DType, saturate bool) Reg {
 	return l.special(x, bits, code, d, saturate)
 }
 
-// special finishes encode: what is too large, NaN, and the sign, which NaN and 0 lack in the fnuz kinds. f4e2m1 has no NaN:
-// it gets a zero of the other sign, as ml_dtypes has it.
+// special finishes encode: what is too large, NaN, and the sign, which NaN and 0 lack in the fnuz kinds. Those below 8 bits have no
+// NaN: they get a zero of the other sign, as ml_dtypes has it.
 func (l *lowering) special(x, bits, code Reg, d ir.DType, saturate bool) Reg {
 	constant := func(v float64, saturate bool) Reg { return l.b.Int(ir.U32, int64(ir.EncodeFloat(d, v, saturate))) }
 	zero, signBit := l.b.Int(ir.U32, 0), l.b.Int(ir.U32, 1<<(d.Bits()-1))
@@ -160,7 +161,7 @@ func (l *lowering) special(x, bits, code Reg, d ir.DType, saturate bool) Reg {
 
 	isNaN, nan := l.b.Call(IsNaN, x), constant(math.NaN(), saturate)
 	switch {
-	case d == ir.F4E2M1:
+	case d.Bits() < 8:
 		nan = zero
 		sign = l.b.Call(Where, isNaN, l.b.Call(BitwiseXor, sign, signBit), sign)
 	case ir.EncodeFloat(d, math.Copysign(0, -1), false) == 0: // the code of -0 is that of NaN

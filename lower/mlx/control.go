@@ -125,3 +125,9 @@ func (l *lowering) scanned(r Reg, shape ir.Shape, axis int64, reverse bool) Reg 
 	}
 	return r
 }
+
+// lowerAssert: the run fails, when its outputs are evaluated, unless all is true. Which element is not, it does not say.
+func lowerAssert(l *lowering, op *ir.Op) {
+	l.assert(l.reg(op.Args[1]), op.Attrs.(*ir.AssertAttrs).Message)
+	l.set(op, l.reg(op.Args[0]))
+}

@@ -10,20 +10,7 @@ import (
 var inf = math.Inf(1)
 
 // maxGroups bounds the calls that a grouped convolution over 3 axes becomes.
-const maxGroups = 4096
-
-// limitConv: MLX convolves over up to three axes, and float64 in some forms only.
-func limitConv(op *ir.Op, _ Options) string {
-	switch {
-	case op.Args[0].Rank() == 5 && op.Attrs.(*ir.ConvAttrs).Groups > maxGroups:
-		return "convolutions over 3 axes in that many groups"
-	case op.Args[0].Rank() > 5:
-		return "convolutions have at most 3 spatial axes"
-	case op.Args[0].DType() == ir.F64:
-		return "convolutions of float64 are not there for every form"
-	}
-	return ""
-}
+const maxGroups = 256
 
 // lowerConv: mx.conv_general, channels last and weights O…I. The transposes of what comes in and goes out cancel between
 // neighbours; weights that are constant are laid out once, in the setup program.
@@ -45,10 +32,13 @@ func lowerConv(l *lowering, op *ir.Op) {
 		ones := slices.Repeat([]int64{1}, n)
 		return l.b.Call(ConvGeneral, r, w, a.Strides, a.Pads[:n], a.Pads[n:], a.Dilations, ones, groups, false)
 	}
-	if n == 3 && a.Groups > 1 {
-		features := permuted([]ir.Dim(y.Shape()), at)[n+1]
-		r = l.grouped(r, weight(w), n+1, int(a.Groups), features, shape[n+1], conv)
-	} else {
+	out := permuted([]ir.Dim(y.Shape()), at)
+	switch {
+	case n > 3 || n == 3 && a.Groups > maxGroups || x.DType() == ir.F64: // MLX has float64 in some forms only
+		r = l.unfolded(a, x.DType(), r, weight(w), shape, permuted([]ir.Dim(w.Shape()), at), out)
+	case n == 3 && a.Groups > 1:
+		r = l.grouped(r, weight(w), n+1, int(a.Groups), out[n+1], shape[n+1], conv)
+	default:
 		r = conv(r, weight(w), a.Groups)
 	}
 	if b := op.Arg(2); b != nil {
@@ -82,6 +72,40 @@ func (l *lowering) grouped(r, w Reg, axis, groups int, features, channels ir.Dim
 		out[i] = conv(xs[i], ws[i], 1)
 	}
 	return l.b.Call(Concatenate, out, axis)
+}
+
+// unfolded convolves by a matrix product: each row has a window of a group, [groups, windows, kernel·channels], strided over the
+// padded operand. Channels are last in all shapes.
+func (l *lowering) unfolded(a *ir.ConvAttrs, d ir.DType, r, w Reg, shape, weight, out []ir.Dim) Reg {
+	n, groups := len(shape)-2, ir.Size(a.Groups)
+	low, high := make([]ir.Dim, n+2), make([]ir.Dim, n+2)
+	for i := range n {
+		low[1+i], high[1+i] = ir.Size(a.Pads[i]), ir.Size(a.Pads[n+i])
+	}
+	r = l.pad(r, d, low, high, Absent)
+	steps := rowMajor(sumDims(shape, sumDims(low, high)))
+	channels, features := weight[n+1], weight[0].FloorDiv(groups)
+	windows, strides := []ir.Dim{groups, out[0]}, []ir.Dim{channels, steps[0]}
+	for i := range n {
+		windows, strides = append(windows, out[1+i]), append(strides, steps[1+i].Mul(ir.Size(a.Strides[i])))
+	}
+	for i := range n {
+		windows, strides = append(windows, weight[1+i]), append(strides, steps[1+i].Mul(ir.Size(a.Dilations[i])))
+	}
+	r = l.b.Call(AsStrided, r, append(windows, channels), append(strides, ir.Size(1)), 0)
+	terms, places := ir.Shape(weight[1:]).NumElements(), ir.Shape(out[:n+1]).NumElements()
+	r = l.b.Call(Reshape, r, []ir.Dim{groups, places, terms})
+	w = l.b.Call(Transpose, l.b.Call(Reshape, w, []ir.Dim{groups, features, terms}), []int{0, 2, 1})
+	return l.b.Call(Reshape, l.b.Call(Transpose, l.b.Call(MatMul, r, w), []int{1, 0, 2}), out)
+}
+
+// rowMajor are the strides of a contiguous array.
+func rowMajor(shape []ir.Dim) []ir.Dim {
+	out, step := make([]ir.Dim, len(shape)), ir.Size(1)
+	for i := len(shape) - 1; i >= 0; i-- {
+		out[i], step = step, step.Mul(shape[i])
+	}
+	return out
 }
 
 // pooling is a window that slides over the spatial axes of an operand, in the layout that it has.

@@ -34,6 +34,7 @@ type decoder struct {
 	plan  *Plan
 	names []CallID
 	exprs []ir.Dim
+	depth int // of the type that is read
 }
 
 var callByName = func() map[string]CallID {
@@ -314,8 +315,13 @@ func (d *decoder) textDim() ir.Dim {
 
 func (d *decoder) typ() ir.Type {
 	name := d.str()
-	if name == "" {
+	switch name {
+	case noTypeName:
 		return ir.Type{}
+	case sequenceName:
+		return ir.SequenceOf(d.elem())
+	case optionalName:
+		return ir.OptionalOf(d.elem())
 	}
 	t, err := ir.ParseDType(name)
 	if err != nil {
@@ -327,6 +333,24 @@ func (d *decoder) typ() ir.Type {
 	}
 	return ir.Type{Kind: ir.TensorType, DType: t, Shape: shape}
 }
+
+// elem reads the type of a list's elements.
+func (d *decoder) elem() ir.Type {
+	if d.depth++; d.depth > maxTypeDepth {
+		fail("types are nested too deep")
+	}
+	ranks := ir.Ranks(d.index(int(ir.NoRank) + 1))
+	t := d.typ()
+	d.depth--
+	if t.Kind == ir.NoType {
+		fail("a list of nothing")
+	}
+	t.Ranks = ranks
+	return t
+}
+
+// maxTypeDepth bounds the nesting of lists.
+const maxTypeDepth = 64
 
 func (d *decoder) blobs(open func(name, path string) (*ir.Blob, error)) {
 	blobs := []*ir.Blob{nil}

@@ -15,7 +15,7 @@ import (
 //	symbols                 n {string}
 //	expressions             n {op, operands}: each refers to earlier ones only
 //	constants               n {dtype, shape}
-//	inputs                  n {dtype of storage}
+//	inputs                  n {dtype of storage of the arrays}
 //	main, setup+1
 //	programs                n {registers, params, results, calls: n {name, in, out, free, params: n {kind, value}}}
 //
@@ -88,7 +88,7 @@ func (e *encoder) encode() error {
 	}
 	e.uint(len(e.plan.Inputs))
 	for _, in := range e.plan.Inputs {
-		d, err := Storage(in.Type.DType)
+		d, err := Storage(ElementDType(in.Type))
 		if err != nil {
 			return err
 		}
@@ -337,17 +337,38 @@ func (e *encoder) loc(l ir.Loc) {
 	}
 }
 
-// typ writes a tensor type or, as dtype 0, none.
+// The names of types beside those of dtypes. What is known of the rank of elements follows "seq" and "optional".
+const (
+	noTypeName   = ""
+	sequenceName = "seq"
+	optionalName = "optional"
+)
+
+// typ writes a type, or that there is none.
 func (e *encoder) typ(t ir.Type) {
-	if t.Kind != ir.TensorType {
-		e.str("")
+	switch t.Kind {
+	case ir.SequenceType:
+		e.elem(sequenceName, *t.Elem)
+		return
+	case ir.OptionalType:
+		e.elem(optionalName, *t.Elem)
+		return
+	case ir.TensorType:
+		e.str(t.DType.String())
+	default:
+		e.str(noTypeName)
 		return
 	}
-	e.str(t.DType.String())
 	e.uint(len(t.Shape))
 	for _, d := range t.Shape {
 		e.str(d.String())
 	}
+}
+
+func (e *encoder) elem(name string, t ir.Type) {
+	e.str(name)
+	e.uint(int(t.Ranks))
+	e.typ(t)
 }
 
 // blobs writes the blobs' names and paths, and for each constant its place in one or its bytes.

@@ -221,26 +221,11 @@ func lowerNonZero(l *lowering, op *ir.Op) {
 	l.set(op, l.b.Call(AsType, l.b.Call(Stack, index, 0), ir.I64))
 }
 
-// uniqueColumns is the most elements of slices that are compared one by one.
-const uniqueColumns = 64
-
 func limitUnique(op *ir.Op, opts Options) string {
-	x, a := op.Args[0], op.Attrs.(*ir.UniqueAttrs)
-	if x.DType() == ir.C64 {
+	if op.Args[0].DType() == ir.C64 {
 		return "MLX does not sort complex numbers"
 	}
-	if a.Flat {
-		return limitFlat(op, opts)
-	}
-	if k, known := sliceSize(x, a.Axis).Value(); !known || k < 1 || k > uniqueColumns {
-		return fmt.Sprintf("slices of 1 to %d elements can be compared", uniqueColumns)
-	}
-	return ""
-}
-
-// sliceSize is the number of elements of a slice of x along an axis.
-func sliceSize(x *ir.Value, axis int64) ir.Dim {
-	return slices.Delete(slices.Clone(x.Shape()), int(axis), int(axis)+1).NumElements()
+	return limitFlat(op, opts)
 }
 
 // ranking is what sorting says of n elements: the rank of each among the distinct ones, where the sorted ones are, and which of
@@ -280,28 +265,23 @@ func (l *lowering) cut(r Reg, from, to ir.Dim) Reg {
 	return l.slice(r, slicing{[]ir.Dim{from}, []ir.Dim{to}, []int64{1}})
 }
 
-// sliceRank ranks n slices: their elements are ranked one after another, and with each the pairs of its rank and of what came before.
+// sliceRank ranks n slices: a scan over the places in a slice ranks the elements there, and then the pairs of their rank and of
+// what came before.
 func (l *lowering) sliceRank(r Reg, op *ir.Op, n ir.Dim) ranking {
 	x, a := op.Args[0], op.Attrs.(*ir.UniqueAttrs)
 	if a.Flat {
 		return l.ranked(r, x.DType(), n)
 	}
-	size, _ := sliceSize(x, a.Axis).Value()
-	shape := []ir.Dim{n, ir.Size(size)}
-	rows := l.b.Call(Reshape, l.b.Call(MoveAxis, r, a.Axis, 0), shape)
-	var all ranking
-	for i := range size {
-		s := wholeSlice(shape)
-		s.start[1], s.stop[1] = ir.Size(i), ir.Size(i+1)
-		column := l.ranked(l.b.Call(Squeeze, l.slice(rows, s), []int{1}), x.DType(), n)
-		if i == 0 {
-			all = column
-			continue
-		}
-		pair := l.b.Call(Multiply, l.b.Call(AsType, all.rank, ir.I64), l.dim(n, ir.I64))
-		all = l.ranked(l.b.Call(Add, pair, l.b.Call(AsType, column.rank, ir.I64)), ir.I64, n)
-	}
-	return all
+	size := slices.Delete(slices.Clone(x.Shape()), int(a.Axis), int(a.Axis)+1).NumElements()
+	columns := l.b.Call(Transpose, l.b.Call(Reshape, l.b.Call(MoveAxis, r, a.Axis, 0), []ir.Dim{n, size}), []int{1, 0})
+	l.count++
+	body := l.b.Sub(fmt.Sprintf("rank%d", l.count), 2, func(p []Reg) []Reg {
+		column := l.ranked(p[1], x.DType(), n)
+		pair := l.b.Call(Add, l.b.Call(Multiply, p[0], l.dim(n, ir.I64)), l.b.Call(AsType, column.rank, ir.I64))
+		return []Reg{l.b.Call(AsType, l.ranked(pair, ir.I64, n).rank, ir.I64)}
+	})
+	rank := l.b.Call(Scan, l.b.Call(Zeros, []ir.Dim{n}, ir.I64), columns, body, 1, 1, 0)
+	return l.ranked(rank, ir.I64, n)
 }
 
 // ranked ranks the n elements of a vector. NaN equals NaN.

@@ -84,21 +84,30 @@ var Rules = [ir.NumKinds]Rule{
 	ir.ScatterND:       {Lower: lowerScatterND, Limit: limitScatter},
 	ir.TopK:            {Lower: lowerTopK}, ir.NonZero: {Lower: lowerNonZero, Limit: limitFlat}, ir.Unique: {Lower: lowerUnique, Limit: limitUnique},
 
-	ir.MatMul: {Lower: lowerMatMul, Limit: limitMatMul}, ir.Det: {Lower: lowerDet, Limit: limitDet},
+	ir.MatMul: {Lower: lowerMatMul, Limit: limitMatMul}, ir.Linear: {Lower: lowerLinear}, ir.Det: {Lower: lowerDet},
 
-	ir.Conv: {Lower: lowerConv, Limit: limitConv}, ir.MaxPool: {Lower: lowerMaxPool, Limit: limitMaxPool}, ir.AveragePool: {Lower: lowerAveragePool},
+	ir.Conv: {Lower: lowerConv}, ir.MaxPool: {Lower: lowerMaxPool, Limit: limitMaxPool}, ir.AveragePool: {Lower: lowerAveragePool},
 
 	ir.Softmax: anyLayout(lowerSoftmax), ir.LogSoftmax: anyLayout(lowerLogSoftmax), ir.LayerNorm: {Lower: lowerLayerNorm},
 	ir.RMSNorm: {Lower: lowerRMSNorm}, ir.BatchNorm: anyLayout(lowerBatchNorm),
 
-	ir.If: moves(lowerIf), ir.Loop: moves(lowerLoop), ir.Scan: moves(lowerScan),
+	ir.Attention: {Lower: lowerAttention}, ir.Rope: {Lower: lowerRope},
+
+	ir.MakeSequence: moves(lowerNewList), ir.SequenceInsert: moves(lowerSequenceInsert), ir.SequenceErase: moves(lowerSequenceErase),
+	ir.SequenceAt: moves(lowerSequenceAt), ir.SequenceLength: moves(lowerSequenceLength), ir.SplitToSequence: moves(lowerSplitToSequence),
+	ir.ConcatFromSequence: moves(lowerConcatFromSequence), ir.MakeOptional: moves(lowerNewList), ir.OptionalHas: moves(lowerOptionalHas),
+	ir.OptionalGet: moves(lowerOptionalGet),
+
+	ir.Ngrams: {Lower: lowerNgrams, Limit: limitNgrams},
+
+	ir.Assert: moves(lowerAssert), ir.If: moves(lowerIf), ir.Loop: moves(lowerLoop), ir.Scan: moves(lowerScan),
 }
 
 // hostText is why ops on strings run in the interpreter.
 const hostText = "host only: MLX has no strings"
 
-// hostLists is why sequences and optionals run in the interpreter.
-const hostLists = "host only: MLX has no lists and no absent arrays"
+// hostMaps is why maps run in the interpreter.
+const hostMaps = "host only: MLX has no maps"
 
 // Exempt says why a kind has no rule.
 var Exempt = [ir.NumKinds]string{
@@ -109,18 +118,10 @@ var Exempt = [ir.NumKinds]string{
 	ir.StringConcat:    hostText,
 	ir.StringSplit:     hostText,
 	ir.RegexMatch:      hostText,
-	ir.Ngrams:          hostText,
 
-	ir.MakeSequence:       hostLists,
-	ir.SequenceInsert:     hostLists,
-	ir.SequenceErase:      hostLists,
-	ir.SequenceAt:         hostLists,
-	ir.SequenceLength:     hostLists,
-	ir.SplitToSequence:    hostLists,
-	ir.ConcatFromSequence: hostLists,
-	ir.MakeOptional:       hostLists,
-	ir.OptionalHas:        hostLists,
-	ir.OptionalGet:        hostLists,
+	ir.ZipMaps:   hostMaps,
+	ir.MapLookup: hostMaps,
+	ir.MapValues: hostMaps,
 
 	ir.RandomUniform: "host only: MLX's generators give other numbers than ONNX's recorded cases have",
 	ir.DecodeImage:   "host only: MLX decodes no images",
@@ -179,16 +180,15 @@ func unsupported(op *ir.Op, opts Options) string {
 
 // unsupportedType says why MLX has no values of type t, or no arithmetic on them.
 func unsupportedType(t ir.Type, moves bool, opts Options) string {
-	if !t.IsTensor() {
-		return "MLX has no values of type " + t.String()
-	}
-	s, err := Storage(t.DType)
-	switch {
-	case err != nil:
+	if err := canHold(t); err != nil {
 		return err.Error()
-	case s != t.DType && !moves:
-		return "MLX has no arithmetic on " + t.DType.String()
-	case t.DType == ir.F64 && opts.Device == GPU:
+	}
+	d := ElementDType(t)
+	s, _ := Storage(d)
+	switch {
+	case s != d && !moves:
+		return "MLX has no arithmetic on " + d.String()
+	case d == ir.F64 && opts.Device == GPU:
 		return "float64 is there on the CPU only"
 	}
 	return ""

@@ -17,6 +17,7 @@ type lowering struct {
 	facts  map[ir.Dim][]ir.Fact // that wait for a symbol
 	layout layout               // in which the current rule works
 	count  int                  // of made-up names
+	shared map[any][]Reg        // what ops of a kind make together, by what it is made of
 }
 
 // layout is an order of axes. MLX convolves with channels last, ONNX first; values stay as they come out of a
@@ -34,8 +35,18 @@ type home struct{ regs [2]Reg }
 func newLowering(m *ir.Module, opts Options) *lowering {
 	return &lowering{
 		b: NewBuilder(m), rules: &Rules, opts: opts,
-		homes: map[*ir.Value]*home{}, bound: map[ir.Dim]bool{}, facts: map[ir.Dim][]ir.Fact{},
+		homes: map[*ir.Value]*home{}, bound: map[ir.Dim]bool{}, facts: map[ir.Dim][]ir.Fact{}, shared: map[any][]Reg{},
 	}
+}
+
+// once makes registers that later ops of the region ask for by the same key, which names the region.
+func (l *lowering) once(key any, f func() []Reg) []Reg {
+	r, ok := l.shared[key]
+	if !ok {
+		r = f()
+		l.shared[key] = r
+	}
+	return r
 }
 
 // inputs starts the main program: inputs bind the symbols in their shapes.
@@ -223,7 +234,7 @@ func (l *lowering) place(v *ir.Value, at layout, r Reg) {
 		l.homes[v] = h
 	}
 	h.regs[at] = r
-	if t := l.b.Type(r); t.Kind == ir.NoType && v.Type.IsTensor() {
+	if t := l.b.Type(r); t.Kind == ir.NoType {
 		t = v.Type
 		t.Shape = permuted(t.Shape, at)
 		l.b.SetType(r, t)

@@ -2,7 +2,6 @@ package mlx
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/emilyc/emily/ir"
 )
@@ -33,6 +32,11 @@ func lowerMatMul(l *lowering, op *ir.Op) {
 		return
 	}
 	l.set(op, l.intMatMul(a, b, d))
+}
+
+// lowerLinear: mx.addmm.
+func lowerLinear(l *lowering, op *ir.Op) {
+	l.set(op, l.b.Call(AddMM, l.reg(op.Args[2]), l.reg(op.Args[0]), l.reg(op.Args[1]), 1.0, 1.0))
 }
 
 // intMatMul is exact modulo 2ⁿ for integers of n bits: it adds products of 16-bit limbs in float64. Limb i of a times
@@ -73,14 +77,6 @@ func (l *lowering) limbs(r Reg, n int) []Reg {
 		out[i] = l.b.Call(AsType, digit, ir.F64)
 	}
 	return out
-}
-
-// limitDet: MLX factors no empty matrices.
-func limitDet(op *ir.Op, _ Options) string {
-	if slices.ContainsFunc(op.Args[0].Shape(), func(d ir.Dim) bool { return d.Is(0) }) {
-		return "MLX factors no empty matrices"
-	}
-	return ""
 }
 
 // lowerDet: the product of the diagonal of mx.linalg.lu's U, and the sign of its permutation: whether it has an odd number

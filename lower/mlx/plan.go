@@ -7,6 +7,7 @@ package mlx
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/emilyc/emily/ir"
 )
@@ -35,7 +36,7 @@ type Plan struct {
 	Locs  []ir.Loc  // Locs[0] is the unknown location
 }
 
-// Port is an input or output: its register has dtype Storage(Type.DType).
+// Port is an input or output: its register holds arrays of Storage of the dtype, one of them or lists.
 type Port struct {
 	Name string
 	Type ir.Type
@@ -73,7 +74,7 @@ type Call struct {
 // for 8-bit and smaller floats, a byte an element for sub-byte integers. Its error says that MLX cannot hold d.
 func Storage(d ir.DType) (ir.DType, error) {
 	switch d {
-	case ir.F8E4M3FN, ir.F8E4M3FNUZ, ir.F8E5M2, ir.F8E5M2FNUZ, ir.F8E8M0, ir.F4E2M1, ir.U2, ir.U4:
+	case ir.F8E4M3FN, ir.F8E4M3FNUZ, ir.F8E5M2, ir.F8E5M2FNUZ, ir.F8E8M0, ir.F6E2M3, ir.F6E3M2, ir.F4E2M1, ir.U2, ir.U4:
 		return ir.U8, nil
 	case ir.I2, ir.I4:
 		return ir.I8, nil
@@ -82,6 +83,25 @@ func Storage(d ir.DType) (ir.DType, error) {
 		return d, nil
 	}
 	return ir.Invalid, fmt.Errorf("MLX has no dtype %s", d)
+}
+
+// ElementDType is the dtype of the arrays in values of type t, tensors or lists.
+func ElementDType(t ir.Type) ir.DType {
+	for t.Elem != nil {
+		t = *t.Elem
+	}
+	return t.DType
+}
+
+// canHold says why registers have no values of type t, which are tensors and lists of them.
+func canHold(t ir.Type) error {
+	for e := t; e.Kind != ir.TensorType; e = *e.Elem {
+		if e.Kind != ir.SequenceType && e.Kind != ir.OptionalType {
+			return fmt.Errorf("MLX has no values of type %s", t)
+		}
+	}
+	_, err := Storage(ElementDType(t))
+	return err
 }
 
 // dtypeNames are the codes of dtypes in the byte form, with MLX's names; the shim has the same order.
@@ -165,13 +185,23 @@ func (c *Call) Dims(visit func(ir.Dim)) {
 	}
 }
 
-// NeedsValues finds a call that needs values of tensors while MLX's graph is built: control flow, or sizes that depend on
-// data. A plan with one cannot run under mx::compile, which traces it without values.
-func (p *Plan) NeedsValues() (call string, needs bool) {
-	for i := range p.Programs[p.Main].Calls {
-		switch c := &p.Programs[p.Main].Calls[i]; c.Op {
-		case ReadInts, If, Loop, Scan:
-			return p.CallText(c), true
+// NeedsValues finds what keeps a plan from running under mx::compile, which traces it over arrays without values: a call for
+// control flow, for sizes that depend on data, or on lists; or an input or output that is a list.
+func (p *Plan) NeedsValues() (what string, needs bool) {
+	for _, port := range slices.Concat(p.Inputs, p.Outputs) {
+		if !port.Type.IsTensor() {
+			return fmt.Sprintf("%q %s", port.Name, port.Type), true
+		}
+	}
+	for _, g := range []Prog{p.Main, p.Setup} {
+		if g < 0 {
+			continue
+		}
+		for i := range p.Programs[g].Calls {
+			switch c := &p.Programs[g].Calls[i]; c.Op {
+			case ReadInts, If, Loop, Scan, NewList, ListAppend, ListInsert, ListErase, ListAt, ListLength, ListSplit, ListJoin:
+				return p.CallText(c), true
+			}
 		}
 	}
 	return "", false

@@ -61,6 +61,15 @@ func example(b *mlx.Builder) {
 	b.Output("s", ir.TensorOf(ir.F32), b.Scalar(ir.F32, 0))
 }
 
+// listExample has lists as inputs and outputs.
+func listExample(b *mlx.Builder) {
+	list := ir.SequenceOf(ir.TensorOf(ir.F32, ir.Unknown, ir.Size(2)))
+	any := ir.Type{Kind: ir.TensorType, DType: ir.I4, Ranks: ir.AnyRank}
+	x, y := b.Input("x", list), b.Input("y", ir.OptionalOf(ir.SequenceOf(any)))
+	b.Output("z", list, b.Call(mlx.ListErase, x, -1))
+	b.Output("y", ir.OptionalOf(ir.SequenceOf(any)), y)
+}
+
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	path := filepath.Join("testdata", name)
@@ -96,7 +105,12 @@ func openWeights(name, path string) (*ir.Blob, error) {
 }
 
 func TestRoundTrip(t *testing.T) {
-	p := finish(t, example)
+	for _, f := range []func(*mlx.Builder){example, listExample} {
+		roundTrip(t, finish(t, f))
+	}
+}
+
+func roundTrip(t *testing.T, p *mlx.Plan) {
 	data, err := p.Encode()
 	if err != nil {
 		t.Fatal(err)
@@ -155,6 +169,8 @@ func TestBuilderErrors(t *testing.T) {
 		"dtype":     {"MLX has no dtype c128", func(b *mlx.Builder) { b.Call(mlx.Zeros, []int{1}, ir.C128) }},
 		"results":   {"linalg_qr: 1 results, want 2", func(b *mlx.Builder) { b.CallN(mlx.QR, 1, b.Scalar(ir.F32, 1)) }},
 		"register":  {"register %7 is not of program main", func(b *mlx.Builder) { b.Call(mlx.Abs, mlx.Reg(7)) }},
+		"strings":   {"MLX cannot hold seq<string[]>", func(b *mlx.Builder) { b.Input("s", ir.SequenceOf(ir.TensorOf(ir.String))) }},
+		"map":       {"MLX cannot hold map<i64, f32[]>", func(b *mlx.Builder) { b.Input("s", ir.MapOf(ir.I64, ir.TensorOf(ir.F32))) }},
 		"input":     {"MLX cannot hold string[]", func(b *mlx.Builder) { b.Input("s", ir.TensorOf(ir.String)) }},
 		"output":    {`output "y" has no register`, func(b *mlx.Builder) { b.Output("y", ir.TensorOf(ir.F32), mlx.Absent) }},
 		"blob":      {"does not lie within @w", func(b *mlx.Builder) { b.Blob(weights, 200, ir.F32, []int{64}) }},
@@ -195,7 +211,7 @@ func TestBind(t *testing.T) {
 		x, a, b int
 		want    string
 	}{{7, 3, 4, ""}, {7, 3, 4, ""}, {6, 3, 4, "has size 6 on axis 0, want batch + sequence = 7"}, {6, 3, 3, "2 = 2 must divide sequence = 3"}} {
-		syms, err := bind.Bind([]*ir.Tensor{ir.NewTensor(ir.F32, c.x), ir.NewTensor(ir.F32, c.a), ir.NewTensor(ir.F32, c.b)})
+		syms, err := bind.Bind([]ir.Datum{ir.NewTensor(ir.F32, c.x), ir.NewTensor(ir.F32, c.a), ir.NewTensor(ir.F32, c.b)})
 		switch {
 		case c.want == "" && (err != nil || !cmp.Equal(syms, []int64{int64(c.a), int64(c.b)})):
 			t.Errorf("%v: %v, %v", c, syms, err)

@@ -20,7 +20,7 @@ import (
 // mapped from the blobs' files, by absolute path; blobs without a file become literals.
 //
 // The program's main takes the inputs by name and returns the list of outputs. As a script, `model.py DIR` reads
-// input_0.npy, input_1.npy, … from DIR and writes output_0.npy, …, in the plan's order. What numpy has no dtype for
+// input_0.npy, input_1.npy, … from DIR and writes output_0.npy, …, in the plan's order; a list is a folder, input_0/0.npy, …. What numpy has no dtype for
 // (bfloat16, 8-bit floats) is there as unsigned integers of its bits. `--bench N` prints the least, median and 90th
 // percentile of N runs in seconds, as JSON; `--device cpu|gpu` chooses the device.
 func (p *Plan) EmitPython(w io.Writer) error {
@@ -135,7 +135,7 @@ func (e *pyEmitter) ports() {
 	}{{"INPUTS", e.plan.Inputs}, {"OUTPUTS", e.plan.Outputs}} {
 		e.printf("\n%s = [  # name, dtype\n", l.name)
 		for _, port := range l.ports {
-			d, err := Storage(port.Type.DType)
+			d, err := Storage(ElementDType(port.Type))
 			if err != nil {
 				e.err = err
 			}

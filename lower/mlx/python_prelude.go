@@ -26,6 +26,21 @@ def _to_numpy(a):
     return np.array(a.view(mx.uint16) if a.dtype == mx.bfloat16 else a, order="C")
 
 
+def _load(path, dtype):  # a list is a folder
+    if os.path.isdir(path):
+        return [_load(os.path.join(path, str(i)), dtype) for i in range(len(os.listdir(path)))]
+    return _from_numpy(np.load(path + ".npy"), dtype)
+
+
+def _save(path, value):
+    if not isinstance(value, list):
+        np.save(path + ".npy", _to_numpy(value))
+        return
+    os.makedirs(path)
+    for i, v in enumerate(value):
+        _save(os.path.join(path, str(i)), v)
+
+
 def _mapped(path, offset, size, shape, dtype):
     raw = np.memmap(path, np.uint8, "r", offset, (size,)) if size else np.zeros(0, np.uint8)
     return _from_numpy(raw.view(_NP[dtype]).reshape(shape), dtype)
@@ -46,11 +61,11 @@ if __name__ == "__main__":
     args = args.parse_args()
     if args.device:
         mx.set_default_device(getattr(mx, args.device))
-    inputs = {n: _from_numpy(np.load(os.path.join(args.dir, f"input_{i}.npy")), d) for i, (n, d) in enumerate(INPUTS)}
+    inputs = {n: _load(os.path.join(args.dir, f"input_{i}"), d) for i, (n, d) in enumerate(INPUTS)}
     outputs = main(**inputs)
     mx.eval(outputs)
     for i, o in enumerate(outputs):
-        np.save(os.path.join(args.dir, f"output_{i}.npy"), _to_numpy(o))
+        _save(os.path.join(args.dir, f"output_{i}"), o)
     if args.bench:
         times = []
         for _ in range(args.bench):
@@ -128,6 +143,8 @@ def _scatter(x, updates, how, *indices):
     return getattr(x.at[indices], how)(updates)`,
 	"_rope": `
 def _rope(x, at, freqs, dims, traditional, base, scale, offset):
+    if x.size == 0:
+        return x
     return mx.fast.rope(x, dims, traditional=traditional, base=base or None, scale=scale,
                         offset=offset if at is None else at, freqs=freqs)`,
 	"_attention": `
@@ -192,4 +209,32 @@ def _scan(body, states, sequences, scans, rest):
             row.append(o)
         mx.eval(state, [row[-1] for row in rows])
     return state + _stacked(rows, rest[:scans])`,
+	"_lu": `
+def _lu(x):
+    if x.size:
+        return mx.linalg.lu(x, stream=mx.cpu)
+    *batch, n, m = x.shape
+    return [mx.zeros([*batch, n], mx.uint32), mx.zeros([*batch, n, min(n, m)], x.dtype), mx.zeros([*batch, min(n, m), m], x.dtype)]`,
+	"_list_insert": `
+def _list_insert(items, x, at):
+    if not -len(items) <= at <= len(items):
+        raise IndexError(at)
+    return items[:at] + [x] + items[at:]`,
+	"_list_erase": `
+def _list_erase(items, at):
+    items = list(items)
+    del items[at]
+    return items`,
+	"_list_split": `
+def _list_split(x, sizes, axis, squeeze):
+    n = x.shape[axis]
+    size = 1 if sizes is None else sizes.tolist()
+    if isinstance(size, int):
+        size = [min(size, n - i) for i in range(0, n, size)]
+    if min(size, default=0) < 0 or sum(size) != n:
+        raise ValueError(f"parts of {size} of an axis of size {n}")
+    if not size:
+        return []
+    parts = mx.split(x, np.cumsum(size)[:-1].tolist(), axis=axis)
+    return [mx.squeeze(p, axis) for p in parts] if squeeze else parts`,
 }

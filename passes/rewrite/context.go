@@ -20,6 +20,7 @@ type Context struct {
 	StopAfter int        // make no rewrite past this one; 0: no limit
 	Trace     func(Step) // called before each rewrite; may be nil
 	Exact     bool       // refuse what would make sizes or values better known than they are
+	Explain   func(Near) // called for patterns that nearly matched; may be nil
 
 	Pass    string         // that runs now
 	Rules   map[string]int // rewrites of that pass, by rule
@@ -43,6 +44,16 @@ func (s Step) String() string {
 		out += " of " + l
 	}
 	return out
+}
+
+// Near is an attempt to find a pattern that came as far as an op which tells the pattern from others, and no further.
+type Near struct {
+	Pattern string
+	Key     *ir.Op // that op
+	Depth   int    // ops that matched
+	Loc     ir.Loc // of what stopped it
+	Value   string // that stopped it, in short
+	Reason  string
 }
 
 // Begin starts a pass.
@@ -76,6 +87,19 @@ func (c *Context) Step(rule string, op *ir.Op) bool {
 		}
 	}
 	return true
+}
+
+// Describe is v in short: the op that makes it, or its type.
+func Describe(v *ir.Value) string {
+	switch {
+	case v == nil:
+		return "none"
+	case v.Def == nil:
+		return v.Type.String()
+	case v.Def.Kind == ir.Const:
+		return "const : " + v.Type.String()
+	}
+	return describe(v.Def)
 }
 
 // describe is an op in short: add(f32[2], f32[2]) : f32[2].

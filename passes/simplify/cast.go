@@ -13,7 +13,7 @@ var castRules = []rewrite.Rule{
 func sameDType(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value { return when(rw, op, op.Args[0]) }
 
 func castChain(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
-	inner := def(op.Args[0], ir.Cast)
+	inner := rewrite.Def(op.Args[0], ir.Cast)
 	if inner == nil {
 		return nil
 	}

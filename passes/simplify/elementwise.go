@@ -87,10 +87,10 @@ func neutral(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
 
 // is reports whether v is a constant of the element, or such a constant expanded.
 func (n neutralElement) is(v *ir.Value) bool {
-	if e := def(v, ir.Expand); e != nil {
+	if e := rewrite.Def(v, ir.Expand); e != nil {
 		v = e.Args[0]
 	}
-	x, ok := splat(v)
+	x, ok := rewrite.Splat(v)
 	if !ok {
 		return false
 	}
@@ -121,7 +121,7 @@ func signed(d ir.DType) bool {
 }
 
 func involution(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
-	inner := def(op.Args[0], op.Kind)
+	inner := rewrite.Def(op.Args[0], op.Kind)
 	if inner == nil || op.Kind == ir.Neg && !signed(op.Args[0].DType()) {
 		return nil
 	}
@@ -129,14 +129,14 @@ func involution(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
 }
 
 func idempotent(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
-	if def(op.Args[0], op.Kind) == nil {
+	if rewrite.Def(op.Args[0], op.Kind) == nil {
 		return nil
 	}
 	return when(rw, op, op.Args[0])
 }
 
 func absOfNeg(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
-	neg := def(op.Args[0], ir.Neg)
+	neg := rewrite.Def(op.Args[0], ir.Neg)
 	if neg == nil || !signed(op.Args[0].DType()) {
 		return nil
 	}
@@ -145,10 +145,10 @@ func absOfNeg(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
 
 func whereOfConstant(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
 	cond := op.Args[0]
-	if e := def(cond, ir.Expand); e != nil {
+	if e := rewrite.Def(cond, ir.Expand); e != nil {
 		cond = e.Args[0]
 	}
-	x, ok := splat(cond)
+	x, ok := rewrite.Splat(cond)
 	if !ok {
 		return nil
 	}
@@ -156,7 +156,7 @@ func whereOfConstant(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
 }
 
 func whereOfNot(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
-	not := def(op.Args[0], ir.Not)
+	not := rewrite.Def(op.Args[0], ir.Not)
 	if not == nil {
 		return nil
 	}
@@ -166,7 +166,7 @@ func whereOfNot(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
 // broadcastOperand drops the first expand among the operands whose sizes others, or what is expanded, supply.
 func broadcastOperand(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
 	for i, a := range op.Args {
-		e := def(a, ir.Expand)
+		e := rewrite.Def(a, ir.Expand)
 		if e == nil {
 			continue
 		}
@@ -203,7 +203,7 @@ func supplies(rw *rewrite.Rewriter, shape ir.Shape, args []*ir.Value) bool {
 }
 
 func unaryOfExpand(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
-	e := def(op.Args[0], ir.Expand)
+	e := rewrite.Def(op.Args[0], ir.Expand)
 	if e == nil || !op.Args[0].HasOneUse() {
 		return nil
 	}

@@ -23,7 +23,7 @@ func unsqueezeOfReduce(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value { return kee
 
 // keepDims turns keepdims round in a reduction that only op uses, and over op's axes.
 func keepDims(rw *rewrite.Rewriter, op *ir.Op, kept bool) []*ir.Value {
-	r := def(op.Args[0], reductions...)
+	r := rewrite.Def(op.Args[0], reductions...)
 	if r == nil || !op.Args[0].HasOneUse() {
 		return nil
 	}

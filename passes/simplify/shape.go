@@ -34,7 +34,7 @@ func sameShape(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
 		if rw.SameType(x.Type, op.Result().Type) {
 			return rewrite.One(x)
 		}
-		inner := def(x, views...)
+		inner := rewrite.Def(x, views...)
 		if inner == nil || !x.HasOneUse() { // longer chains are others' too, and are walked there
 			return nil
 		}
@@ -43,7 +43,7 @@ func sameShape(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
 }
 
 func reshapeOfView(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
-	inner := def(op.Args[0], views...)
+	inner := rewrite.Def(op.Args[0], views...)
 	if inner == nil {
 		return nil
 	}
@@ -72,7 +72,7 @@ func copies(op *ir.Op) bool {
 }
 
 func viewOfReshape(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
-	inner := def(op.Args[0], ir.Reshape)
+	inner := rewrite.Def(op.Args[0], ir.Reshape)
 	if inner == nil || !op.Args[0].HasOneUse() {
 		return nil
 	}
@@ -83,7 +83,7 @@ func axes(op *ir.Op) []int64 { return op.Attrs.(*ir.AxesAttrs).Axes }
 
 // unsqueezeChain counts the outer axes in the result, and the inner ones among what the outer leave.
 func unsqueezeChain(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
-	inner := def(op.Args[0], ir.Unsqueeze)
+	inner := rewrite.Def(op.Args[0], ir.Unsqueeze)
 	if inner == nil {
 		return nil
 	}
@@ -91,7 +91,7 @@ func unsqueezeChain(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
 }
 
 func squeezeChain(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
-	inner := def(op.Args[0], ir.Squeeze)
+	inner := rewrite.Def(op.Args[0], ir.Squeeze)
 	if inner == nil {
 		return nil
 	}
@@ -125,7 +125,7 @@ func identityTranspose(_ *rewrite.Rewriter, op *ir.Op) []*ir.Value {
 }
 
 func transposeChain(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
-	inner := def(op.Args[0], ir.Transpose)
+	inner := rewrite.Def(op.Args[0], ir.Transpose)
 	if inner == nil {
 		return nil
 	}
@@ -139,11 +139,11 @@ func transposeChain(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
 // transposeBetween finds what exporters write for the last two axes of a batch of heads: [b, h, s, d] as [b*h, s, d], transposed
 // to [b*h, d, s], as [b, h, d, s]. The transpose can act on [b, h, s, d] itself.
 func transposeBetween(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
-	t := def(op.Args[0], ir.Transpose)
+	t := rewrite.Def(op.Args[0], ir.Transpose)
 	if t == nil || !op.Args[0].HasOneUse() || perm(t)[0] != 0 {
 		return nil
 	}
-	merge := def(t.Args[0], ir.Reshape)
+	merge := rewrite.Def(t.Args[0], ir.Reshape)
 	if merge == nil || !t.Args[0].HasOneUse() {
 		return nil
 	}
@@ -185,7 +185,7 @@ func sameSize(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
 }
 
 func expandChain(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
-	inner := def(op.Args[0], ir.Expand)
+	inner := rewrite.Def(op.Args[0], ir.Expand)
 	shape := op.Result().Type.Shape
 	if inner == nil || !rw.Defined(shape...) || len(shape) > ir.MaxSym {
 		return nil
@@ -210,7 +210,7 @@ func concatOfEmpty(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
 }
 
 func concatOfSplit(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
-	split := def(op.Args[0], ir.Split)
+	split := rewrite.Def(op.Args[0], ir.Split)
 	if split == nil || split.Attrs.(*ir.SplitAttrs).Axis != op.Attrs.(*ir.AxisAttrs).Axis || !slices.Equal(split.Results, op.Args) {
 		return nil
 	}

@@ -24,11 +24,3 @@ func when(rw *rewrite.Rewriter, op *ir.Op, v *ir.Value) []*ir.Value {
 	}
 	return rewrite.One(v)
 }
-
-// def is the op of one of the kinds that makes v, nil where another does.
-func def(v *ir.Value, kinds ...ir.Kind) *ir.Op {
-	if v == nil || v.Def == nil || !slices.Contains(kinds, v.Def.Kind) {
-		return nil
-	}
-	return v.Def
-}

@@ -27,7 +27,7 @@ func cuts(op *ir.Op) ([]cut, bool) {
 }
 
 func sliceChain(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
-	inner := def(op.Args[0], ir.Slice)
+	inner := rewrite.Def(op.Args[0], ir.Slice)
 	if inner == nil || !op.Args[0].HasOneUse() {
 		return nil
 	}

@@ -457,6 +457,17 @@ for params, result, cases in [("%a: f32[n, k], %b: f32[k, m]", "f32[n, m]", [[ra
     add1(o, "matmul", "%a, %b", params, result, cases, matmul if "i32" not in params else np.matmul)
 o.write()
 
+rng_linear = np.random.default_rng(2)
+some = lambda *s: rng_linear.integers(-8, 9, s).astype(np.float32) / 4
+o = Op("linear", "ONNX Gemm-13 with alpha and beta 1.")
+linear = wide(lambda x, w, b: np.matmul(x, w) + b)
+for params, result, cases in [("%x: f32[n, k], %w: f32[k, m], %b: f32[m]", "f32[n, m]", [[some(2, 3), some(3, 4), some(4)], [np.zeros((2, 0), np.float32), np.zeros((0, 2), np.float32), some(2)], [np.zeros((0, 3), np.float32), some(3, 2), some(2)], [np.array([[nan, 1], [inf, -1]], np.float32), some(2, 2), some(2)]]),
+                              ("%x: f32[b, n, k], %w: f32[k, m], %b: f32[b, n, m]", "f32[b, n, m]", [[some(2, 2, 3), some(3, 2), some(2, 2, 2)]]),
+                              ("%x: f32[n, k], %w: f32[k, m], %b: f32[]", "f32[n, m]", [[some(2, 3), some(3, 2), some()]]),
+                              ("%x: f16[n, k], %w: f16[k, m], %b: f16[1, m]", "f16[n, m]", [[some(2, 3).astype(np.float16), some(3, 4).astype(np.float16), some(1, 4).astype(np.float16)]])]:
+    add1(o, "linear", "%x, %w, %b", params, result, cases, linear)
+o.write()
+
 
 def onnx(op_type, ins, outputs=1, **attrs):
     names = ["i%d" % i for i in range(len(ins))]
@@ -503,6 +514,9 @@ for params, attrs, shape, size, kw in POOL[:2] + [POOL[1], POOL[2]]:
 o.write()
 
 
+rng_attention = np.random.default_rng(11)
+
+
 def softmax(x, axis):
     e = np.exp(x - np.max(x, axis=axis, keepdims=True, initial=-inf))
     return e / e.sum(axis=axis, keepdims=True)
@@ -529,6 +543,71 @@ o = Op("layer_norm", "ONNX LayerNormalization-17.")
 add1(o, "layer_norm", "%x, %s, %b {axis = 1, epsilon = 1e-05}", "%x: f32[n, 3], %s: f32[3], %b: f32[3]", "f32[n, 3]", [[X23, S3, B3], [E03, S3, B3]], wide(lambda x, s, b: layer_norm(x, s, b, 1, 1e-5)))
 add1(o, "layer_norm", "%x, %s {axis = 1, epsilon = 0.1}", "%x: f32[n, 2, 3], %s: f32[2, 3]", "f32[n, 2, 3]", [[rand(2, 2, 3), rand(2, 3)]], wide(lambda x, s: layer_norm(x, s, None, 1, 0.1)))
 add1(o, "layer_norm", "%x, none, %b {axis = 1, epsilon = 1e-05}", "%x: f32[n, 3], %b: f32[3]", "f32[n, 3]", [[X23, B3]], wide(lambda x, b: layer_norm(x, None, b, 1, 1e-5)))
+o.write()
+def attention(q, k, v, mask=None, sinks=None, scale=0.5, causal=False, empty=nan):
+    """In float64, and a bool or a float mask."""
+    group = q.shape[1] // k.shape[1]
+    s = np.einsum("bhld,bhsd->bhls", q, np.repeat(k, group, 1)) * scale
+    if mask is not None:
+        s = np.where(mask, s, -inf) if mask.dtype == bool else s + mask
+    if causal:
+        s = np.where(np.tri(s.shape[2], s.shape[3], s.shape[3] - s.shape[2], dtype=bool), s, -inf)
+    sink = np.full((q.shape[1], 1, 1), -inf) if sinks is None else sinks.reshape(-1, 1, 1)
+    top = np.maximum(np.max(s, -1, keepdims=True, initial=-inf), sink)
+    e = np.exp(s - top)
+    p = np.where(np.isneginf(top), empty, e / (e.sum(-1, keepdims=True) + np.exp(sink - top)))
+    return np.einsum("bhls,bhse->bhle", p, np.repeat(v, group, 1))
+
+
+Q, K, V = arr("f32", rng_attention.standard_normal((2, 4, 3, 4))), arr("f32", rng_attention.standard_normal((2, 2, 5, 4))), arr("f32", rng_attention.standard_normal((2, 2, 5, 3)))
+SOME = arr("bool", rng_attention.random((2, 1, 3, 5)) < 0.6)
+SOME[1, 0, 0] = False
+qkv = "%q: {0}[b, 4, l, 4], %k: {0}[b, 2, s, 4], %v: {0}[b, 2, s, 3]"
+y = "{0}[b, 4, l, 3]"
+f32qkv, f32y = qkv.format("f32"), y.format("f32")
+NOKEYS, NOBATCH = [Q, K[:, :, :0], V[:, :, :0]], [Q[:0], K[:0], V[:0]]
+o = Op("attention", "Softmax(q·kᵀ·scale + mask)·v by NumPy.")
+add1(o, "attention", "%q, %k, %v {scale = 0.5}", f32qkv, f32y, [[Q, K, V], NOKEYS, NOBATCH, [Q[:, :, :0], K, V]], wide(attention))
+for empty, value in (("", nan), (', empty = "zero"', 0), (', empty = "mean"', 0.2)):
+    add1(o, "attention", "%%q, %%k, %%v, %%m {scale = 0.5%s}" % empty, f32qkv + ", %m: bool[b, 1, l, s]", f32y, [[Q, K, V, SOME], NOKEYS + [SOME[..., :0]]], wide(lambda q, k, v, m: attention(q, k, v, m, empty=value)))
+add1(o, "attention", '%q, %k, %v, %m {scale = 0.5, causal = true, empty = "zero"}', f32qkv + ", %m: bool[b, 1, l, s]", f32y, [[Q, K, V, SOME], [Q, K[:, :, :2], V[:, :, :2], SOME[..., 1:3]]], wide(lambda q, k, v, m: attention(q, k, v, m, causal=True, empty=0)))
+add1(o, "attention", "%q, %k, %v {scale = 0.5, causal = true}", f32qkv, f32y, [[Q, K, V], [Q, K[:, :, :2], V[:, :, :2]]], wide(lambda q, k, v: attention(q, k, v, causal=True)))
+HIDES = np.where(SOME, np.float32(0.5), np.float32(-inf))
+for empty, value in (("", nan), (', empty = "zero"', 0)):
+    add1(o, "attention", "%%q, %%k, %%v, %%m {scale = 0.5%s}" % empty, f32qkv + ", %m: f32[b, 1, l, s]", f32y, [[Q, K, V, HIDES]], wide(lambda q, k, v, m: attention(q, k, v, m, empty=value)))
+add1(o, "attention", "%q, %k, %v, %m {scale = 0.5}", f32qkv + ", %m: f32[4, 1, s]", f32y, [[Q, K, V, arr("f32", rng_attention.standard_normal((4, 1, 5)))]], wide(attention))
+add1(o, "attention", "%q, %k, %v, %m, %s {scale = 0.5}", f32qkv + ", %m: bool[b, 1, l, s], %s: f32[4]", f32y, [[Q, K, V, SOME, arr("f32", [0, 1, -1, 0.5])]], wide(attention))
+add1(o, "attention", "%q, %k, %v, %m {scale = 0.5}", qkv.format("f64") + ", %m: bool[l, s]", y.format("f64"), [[x.astype(np.float64) for x in (Q, K, V)] + [SOME[1, 0]]], attention)
+add1(o, "attention", "%q, %k, %v {scale = 0.5, causal = true}", qkv.format("f16"), y.format("f16"), [[x.astype(np.float16) for x in (Q, K, V)]], wide(lambda q, k, v: attention(q, k, v, causal=True)))
+add1(o, "attention", "%q, %k, %v, none, %s {scale = 0.5, causal = true}", qkv.format("f64") + ", %s: f64[4]", y.format("f64"), [[x.astype(np.float64) for x in (Q, K, V)] + [arr("f64", [0, 1, -1, 0.5])]], lambda q, k, v, s: attention(q, k, v, None, s, causal=True))
+o.write()
+
+
+def rotated(x, cos, sin, interleaved):
+    n, y = cos.shape[-1], np.array(x)
+    a, b = (slice(0, 2 * n, 2), slice(1, 2 * n, 2)) if interleaved else (slice(0, n), slice(n, 2 * n))
+    y[..., a], y[..., b] = x[..., a] * cos - x[..., b] * sin, x[..., a] * sin + x[..., b] * cos
+    return y
+
+
+def rope(interleaved):
+    def f(x, at, freqs):
+        places = np.asarray(at).reshape(-1, 1, 1, 1) + np.arange(x.shape[2]).reshape(1, 1, -1, 1)
+        angles = (places.astype(np.float32) * freqs.astype(np.float32)).astype(np.float64)
+        return rotated(x, np.cos(angles), np.sin(angles), interleaved)
+    return f
+
+
+FREQS = arr("f32", [1, 0.1])
+o = Op("rope", "(a, b) becomes (a·cos - b·sin, a·sin + b·cos), by NumPy.")
+for attrs, interleaved in (("", False), (" {interleaved = true}", True)):
+    for d in ("f32", "f16", "f64"):
+        X = Q.astype(DTYPES[d])
+        add1(o, "rope", "%x, %at, %f" + attrs, "%%x: %s[b, 4, l, 4], %%at: i64[], %%f: f32[2]" % d, d + "[b, 4, l, 4]", [[X, arr("i64", 5), FREQS], [X[:, :, :0], arr("i64", 5), FREQS]], wide(rope(interleaved)))
+    add1(o, "rope", "%x, %at, %f" + attrs, "%x: f32[b, 4, l, 4], %at: i32[b], %f: f32[1]", "f32[b, 4, l, 4]", [[Q, arr("i32", [3, -1]), FREQS[1:]], [Q[:0], arr("i32", []), FREQS[1:]]], wide(rope(interleaved)))
+    COS, SIN = arr("f32", rng_attention.standard_normal((2, 1, 3, 2))), arr("f32", rng_attention.standard_normal((2, 1, 3, 2)))
+    add1(o, "rope", "%x, %c, %s" + attrs, "%x: f32[b, 4, l, 4], %c: f32[b, 1, l, 2], %s: f32[b, 1, l, 2]", "f32[b, 4, l, 4]", [[Q, COS, SIN]], wide(lambda x, c, s: rotated(x, c, s, interleaved)))
+    add1(o, "rope", "%x, %c, %s" + attrs, "%x: f32[b, 4, l, 4], %c: f32[l, 1], %s: f32[l, 1]", "f32[b, 4, l, 4]", [[Q, COS[0, 0, :, :1], SIN[0, 0, :, :1]]], wide(lambda x, c, s: rotated(x, c, s, interleaved)))
 o.write()
 rms = lambda x, s, axis, eps: x / np.sqrt((x * x).mean(axis=tuple(range(axis, x.ndim)), keepdims=True) + eps) * s
 o = Op("rms_norm", "ONNX RMSNormalization-23.")
@@ -774,6 +853,25 @@ o.f("%a: f32[n], %b: f32[m]", "%0 = make_sequence %a, %b : seq<f32[?]>\n%1 = mak
 o.case(two, [np.concatenate(two)]).case(two[::-1], [np.concatenate(two[::-1])])
 o.write()
 
+ZIPPED = "%0 = zip_maps %k, %v : seq<map<i64, f32[]>>\n%1 = sequence_at %0, %i : map<i64, f32[]>\n"
+KEYS, ROWS = arr("i64", [7, -2, 5]), np.arange(6, dtype=np.float32).reshape(2, 3)
+o = Op("zip_maps", "ONNX-ML ZipMap-1: how many maps, and one's values in the order of its keys.")
+o.f("%k: i64[c], %v: f32[n, c], %i: i64[]", ZIPPED + "%2 = sequence_length %0 : i64[]\n%3 = map_values %1 : f32[u0]\nyield %2, %3", "n: i64[], y: f32[u0]")
+for i in (0, 1, -1):
+    o.case([KEYS, ROWS, at(i)], [at(2), ROWS[i][[1, 2, 0]]])
+o.case([KEYS[:0], ROWS[:, :0], at(1)], [at(2), ROWS[0, :0]])
+o.write()
+
+o = Op("map_values", "ONNX-ML CastMap-1, dense: in ascending order of the keys.")
+o.f("%k: i64[c], %v: f32[n, c], %i: i64[]", ZIPPED + "%2 = map_values %1 : f32[u0]\nyield %2", "y: f32[u0]")
+o.case([KEYS, ROWS, at(1)], [ROWS[1][[1, 2, 0]]]).case([KEYS[:1], ROWS[:, :1], at(0)], [ROWS[0, :1]])
+o.write()
+
+o = Op("map_lookup", "ONNX-ML DictVectorizer-1: the default for keys that are not there.")
+o.f("%k: i64[c], %v: f32[n, c], %i: i64[], %a: i64[m], %d: f32[]", ZIPPED + "%2 = map_lookup %1, %a, %d : f32[m]\nyield %2", "y: f32[m]")
+o.case([KEYS, ROWS, at(1), arr("i64", [5, 9, 7, 5]), arr("f32", nan)], [arr("f32", [5, nan, 3, 5])]).case([KEYS, ROWS, at(0), KEYS[:0], arr("f32", 1)], [ROWS[0, :0]])
+o.write()
+
 
 def words(name, comment, body, params, outs, cases):
     """A file of one function, whose strings are gathered from a list."""
@@ -794,3 +892,10 @@ words("string_split", "ONNX StringSplit-20.", '%2, %3 = string_split %1 {delimit
 words("regex_match", "ONNX RegexFullMatch-20.", '%2 = regex_match %1 {pattern = "[a-z]|.*,b"} : bool[n]\nyield %2', "", "y: bool[n]", [([ids], [arr("bool", [1, 0, 1, 0])]), ([ids[:0]], [arr("bool", [])])])
 words("ngrams", "ONNX TfIdfVectorizer-9.", '%2 = ngrams %1 {mode = "tfidf", least = 1, most = 2, skip = 1, counts = [0, 1], indexes = [1, 0], strings = ["a", "B", "a"], weights = [0.5, 2.0]} : f32[2]\nyield %2', "", "y: f32[2]",
       [([arr("i64", [0, 1, 0, 2, 0])], [arr("f32", [0.5, 6])]), ([arr("i64", [1, 2, 0])], [arr("f32", [0.5, 2])]), ([ids[:0]], [arr("f32", [0, 0])])])
+
+o = Op("assert", "What passes; an error is TestAssert's, in package interp.")
+o.f("%x: f32[n], %ok: bool[2]", '%0 = assert %x, %ok {message = "no"} : f32[n]\nyield %0', "y: f32[n]")
+o.case([two[0], arr("bool", [1, 1])], [two[0]]).case([two[0][:0], arr("bool", [1, 1])], [two[0][:0]])
+o.f("%x: i64[2], %y: i64[2]", '%0 = less %x, %y : bool[2]\n%1 = assert %x, %0 {message = "not less"} : i64[2]\nyield %1', "y: i64[2]")
+o.case([arr("i64", [1, 2]), arr("i64", [2, 3])], [arr("i64", [1, 2])])
+o.write()

@@ -241,6 +241,26 @@ func (e *everyCall) control(x, i mlx.Reg) {
 	_ = i
 }
 
+func (e *everyCall) lists(x, y mlx.Reg) {
+	b := e.b
+	l := b.Call(mlx.NewList, x, y)
+	for _, c := range []struct {
+		op   mlx.CallID
+		list mlx.Reg
+	}{
+		{mlx.ListAppend, b.Call(mlx.ListAppend, l, x)}, {mlx.ListInsert, b.Call(mlx.ListInsert, l, b.Call(mlx.Negative, x), -1)},
+		{mlx.ListErase, b.Call(mlx.ListErase, l, 0)}, {mlx.ListSplit, b.Call(mlx.ListSplit, x, b.Tensor(ir.TensorFrom([]int32{1, 2})), 1, false)},
+		{mlx.ListSplit, b.Call(mlx.ListSplit, x, b.Int(ir.I64, 2), 1, false)}, {mlx.ListSplit, b.Call(mlx.ListSplit, x, 0, false)},
+	} {
+		e.covered[c.op] = true
+		e.out(ir.F32, 2, mlx.ListJoin, c.list, 1, false)
+		e.out(ir.I64, 0, mlx.ListLength, c.list)
+		e.out(ir.F32, 2, mlx.ListAt, c.list, -1)
+	}
+	e.out(ir.F32, 2, mlx.ListJoin, b.Call(mlx.ListSplit, x, 0, true), 0, true)
+	e.covered[mlx.NewList] = true
+}
+
 // TestCallsAgreeWithPython runs every call natively and in the emitted Python and wants the same bytes.
 func TestCallsAgreeWithPython(t *testing.T) {
 	needPython(t)
@@ -259,6 +279,7 @@ func TestCallsAgreeWithPython(t *testing.T) {
 		e.linearAlgebra(x, y)
 		e.random(x)
 		e.control(x, i)
+		e.lists(x, y)
 	})
 	for op := range mlx.NumCalls {
 		if !e.covered[op] {

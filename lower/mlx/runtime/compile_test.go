@@ -38,7 +38,7 @@ func TestCompile(t *testing.T) {
 		same(t, run(t, compiled, in), run(t, plain, in))
 	}
 	for range 2 {
-		_, err := compiled.Run(context.Background(), []*ir.Tensor{f32([]int{2}, 1, 200)})
+		_, err := compiled.Run(context.Background(), []ir.Datum{f32([]int{2}, 1, 200)})
 		if err == nil || !strings.Contains(err.Error(), "x is below 100") {
 			t.Errorf("got %v, want the assertion", err)
 		}
@@ -54,7 +54,7 @@ func TestCompileFails(t *testing.T) {
 		b.Output("y", ir.TensorOf(ir.F32, batch), b.Call(mlx.Negative, x))
 	})
 	for range 2 {
-		_, err := compiled.Run(context.Background(), []*ir.Tensor{ir.NewTensor(ir.F32, 3)})
+		_, err := compiled.Run(context.Background(), []ir.Datum{ir.NewTensor(ir.F32, 3)})
 		if e, ok := err.(*MLXError); !ok || !strings.Contains(e.Call, "check") {
 			t.Errorf("got %v, want an error of check", err)
 		}

@@ -41,6 +41,9 @@ func convCases() []diffCase {
 		conv(random(d, 2, 7, 8, 4), random(d, 6, 3, 3, 4), b, ir.ConvAttrs{NHWC: true, Pads: []int64{1, 0, 0, 1}})
 		conv(random(d, 1, 4, 5, 6, 4), random(d, 6, 2, 3, 2, 2), nil, ir.ConvAttrs{NHWC: true, Groups: 2})
 	}
+	conv(random(ir.F32, 2, 2, 3, 4, 3, 5), random(ir.F32, 4, 1, 2, 2, 1, 3), random(ir.F32, 4), ir.ConvAttrs{Groups: 2, Strides: []int64{1, 2, 1, 1}, Pads: []int64{0, 1, 0, 0, 1, 0, 0, 2}})
+	conv(random(ir.F32, 1, 257, 2, 2, 3), random(ir.F32, 257, 1, 1, 2, 2), nil, ir.ConvAttrs{Groups: 257})
+	conv(random(ir.F64, 1, 0, 4, 4), random(ir.F64, 2, 0, 2, 2), nil, ir.ConvAttrs{})
 	pool := func(k ir.Kind, x *ir.Tensor, a ir.PoolAttrs) {
 		n := len(a.Kernel)
 		for len(a.Strides) < n {

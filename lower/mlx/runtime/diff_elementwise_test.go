@@ -83,7 +83,7 @@ func elementwiseCases() []diffCase {
 	for _, to := range intTypes {
 		add(op(ir.Cast, &ir.CastAttrs{To: to}, wide))
 	}
-	for _, from := range []ir.DType{ir.F8E4M3FN, ir.F8E5M2, ir.F8E4M3FNUZ, ir.F8E5M2FNUZ, ir.F8E8M0, ir.F4E2M1} {
+	for _, from := range []ir.DType{ir.F8E4M3FN, ir.F8E5M2, ir.F8E4M3FNUZ, ir.F8E5M2FNUZ, ir.F8E8M0, ir.F6E2M3, ir.F6E3M2, ir.F4E2M1} {
 		t := ir.NewTensor(from, 1<<from.Bits())
 		for i := range t.Data {
 			t.Data[i] = byte(i)
@@ -107,7 +107,7 @@ func elementwiseCases() []diffCase {
 		near = append(near, v, math.Nextafter(v, 0), math.Nextafter(v, math.Inf(1)), -v, -math.Nextafter(v, 0))
 	}
 	doubles := tensorOf(ir.F64, near)
-	for _, to := range []ir.DType{ir.F8E4M3FN, ir.F8E5M2, ir.F8E4M3FNUZ, ir.F8E5M2FNUZ, ir.F4E2M1} {
+	for _, to := range []ir.DType{ir.F8E4M3FN, ir.F8E5M2, ir.F8E4M3FNUZ, ir.F8E5M2FNUZ, ir.F6E2M3, ir.F6E3M2, ir.F4E2M1} {
 		for _, saturate := range []bool{false, true} {
 			for _, x := range []*ir.Tensor{halves, singles, edges(ir.BF16), edges(ir.I8), edges(ir.I64), edges(ir.U32), edges(ir.F64), doubles, edges(ir.Bool)} {
 				add(op(ir.Cast, &ir.CastAttrs{To: to, Saturate: saturate}, x))

@@ -79,6 +79,14 @@ func selectCases() []diffCase {
 	}
 	bools := tensorOf(ir.Bool, []float64{1, 0, 0, 1}, 2, 2)
 	add(ir.Unique, &ir.UniqueAttrs{Flat: true, Sorted: true}, bools)
+	wide := make([]float64, 4*3*40)
+	for i := range wide {
+		wide[i] = float64(i % 40 * (i / 40 % 3 % 2)) // slices on axis 1: the first and the last are equal
+	}
+	for axis := range int64(3) {
+		add(ir.Unique, &ir.UniqueAttrs{Axis: axis, Sorted: axis == 0}, tensorOf(ir.F32, wide, 4, 3, 40))
+		add(ir.Unique, &ir.UniqueAttrs{Axis: axis, Sorted: axis == 1}, tensorOf(ir.Bool, wide, 4, 3, 40))
+	}
 	add(ir.NonZero, nil, bools)
 	add(ir.NonZero, nil, scalar(ir.F32, 2))
 	add(ir.NonZero, nil, random(ir.F32, 2, 3, 4))

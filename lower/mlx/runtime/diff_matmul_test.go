@@ -15,7 +15,10 @@ func matmulCases() []diffCase {
 		}
 	}
 	for _, d := range floatTypes {
-		for _, s := range [][]int{{1, 1}, {3, 3}, {2, 4, 4}, {0, 2, 2}, {5, 2, 2}} {
+		for _, s := range [][3][]int{{{3, 4}, {4, 2}, {2}}, {{2, 3, 4}, {4, 5}, {5}}, {{2, 3, 4}, {4, 5}, {2, 3, 5}}, {{2, 1, 3, 4}, {4, 2}, {}}, {{2, 0}, {0, 3}, {3}}, {{0, 4}, {4, 2}, {2}}, {{1, 4}, {4, 2}, {1, 1}}} {
+			cs = append(cs, op(ir.Linear, nil, random(d, s[0]...), random(d, s[1]...), random(d, s[2]...)))
+		}
+		for _, s := range [][]int{{1, 1}, {3, 3}, {2, 4, 4}, {0, 2, 2}, {5, 2, 2}, {0, 0}, {2, 0, 0}} {
 			cs = append(cs, op(ir.Det, nil, random(d, s...)))
 		}
 		cs = append(cs, op(ir.Det, nil, tensorOf(d, []float64{0, 0, 2, 0, 3, 1, 4, 1, 1}, 3, 3)), op(ir.Det, nil, tensorOf(d, []float64{1, 2, 2, 4}, 2, 2)))

@@ -87,16 +87,12 @@ func runDiff(t *testing.T, c diffCase, f form) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data := make([]ir.Datum, len(in))
-	for i, x := range in {
-		data[i] = x
-	}
-	want, wantErr := interp.Run(context.Background(), m.Main(), data)
+	want, wantErr := interp.Run(context.Background(), m.Main(), data(in))
 	staged, err := mlx.LowerStages(m, mlx.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := runStaged(staged, data)
+	got, err := runStaged(staged, data(in))
 	if wantErr != nil {
 		if err == nil {
 			t.Errorf("no error, the interpreter has: %v\n%s", wantErr, text(staged))
@@ -113,6 +109,14 @@ func runDiff(t *testing.T, c diffCase, f form) {
 	}
 }
 
+func data(in []*ir.Tensor) []ir.Datum {
+	out := make([]ir.Datum, len(in))
+	for i, x := range in {
+		out[i] = x
+	}
+	return out
+}
+
 // runStaged runs Plans on MLX and islands in the interpreter.
 func runStaged(s *mlx.Staged, in []ir.Datum) ([]ir.Datum, error) {
 	ctx := context.Background()
@@ -125,16 +129,7 @@ func runStaged(s *mlx.Staged, in []ir.Datum) ([]ir.Datum, error) {
 			return nil, err
 		}
 		defer x.Close()
-		tensors := make([]*ir.Tensor, len(in))
-		for i, v := range in {
-			tensors[i] = v.(*ir.Tensor)
-		}
-		out, err := x.Run(ctx, tensors)
-		data := make([]ir.Datum, len(out))
-		for i, v := range out {
-			data[i] = v
-		}
-		return data, err
+		return x.Run(ctx, in)
 	})
 }
 
@@ -301,7 +296,7 @@ func TestAgainstInterpreter(t *testing.T) {
 		cases []diffCase
 	}{
 		{"elementwise", elementwiseCases()}, {"reduce", reduceCases()}, {"shape", shapeCases()}, {"index", indexCases()},
-		{"matmul", matmulCases()}, {"conv", convCases()}, {"norm", normCases()}, {"control", controlCases()},
+		{"matmul", matmulCases()}, {"conv", convCases()}, {"norm", normCases()}, {"attention", attentionCases()}, {"control", controlCases()}, {"sequence", sequenceCases()},
 	} {
 		t.Run(family.name, func(t *testing.T) {
 			for i, c := range family.cases {
@@ -351,13 +346,17 @@ func TestAssert(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = x.Run(context.Background(), in)
+			run := func() error {
+				_, err := x.Run(context.Background(), data(in))
+				return err
+			}
+			err = run()
 			var e *runtime.MLXError
 			if !errors.As(err, &e) || e.Loc.Node != c.name || e.Msg != "an index is out of range" {
 				t.Errorf("%s: error %v", c.name, err)
 			}
 			in[1] = ints(0, -1)
-			if _, err = x.Run(context.Background(), in); err != nil {
+			if err = run(); err != nil {
 				t.Errorf("%s: %v", c.name, err)
 			}
 			x.Close()

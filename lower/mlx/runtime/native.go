@@ -33,6 +33,9 @@ type tensorDesc struct {
 	dtype int32
 }
 
+// listRank marks a list: its one dim is its length, and its elements follow it.
+const listRank = -1
+
 // resultDesc is EmilyResult of the shim.
 type resultDesc struct {
 	tensors unsafe.Pointer // *tensorDesc

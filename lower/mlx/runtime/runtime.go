@@ -102,7 +102,7 @@ func Load(plan *mlx.Plan, opts Options) (*Executable, error) {
 func usesF64(p *mlx.Plan) bool {
 	for _, g := range p.Programs {
 		for _, t := range g.Types {
-			if t.DType == ir.F64 {
+			if mlx.ElementDType(t) == ir.F64 {
 				return true
 			}
 		}
@@ -173,7 +173,7 @@ func (x *Executable) Compiled() bool { return x.traced }
 //
 // Inputs are read in place where MLX can, see Load, and must not change during the run. When ctx ends, Run returns
 // its error at once; the native side stops before its next call, and until then still reads the inputs.
-func (x *Executable) Run(ctx context.Context, inputs []*ir.Tensor) ([]*ir.Tensor, error) {
+func (x *Executable) Run(ctx context.Context, inputs []ir.Datum) ([]ir.Datum, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -202,37 +202,48 @@ func (x *Executable) Run(ctx context.Context, inputs []*ir.Tensor) ([]*ir.Tensor
 // request is one run. The worker holds it until the native side is done, so that what it points to stays alive.
 type request struct {
 	x       *Executable
-	inputs  []*ir.Tensor
+	inputs  []ir.Datum
 	descs   []tensorDesc
-	dims    []int64
+	dims    [][]int64 // what descs point to
 	syms    []int64
 	cancel  int32 // polled by the native side
 	done    chan struct{}
-	outputs []*ir.Tensor
+	outputs []ir.Datum
 	err     error
 }
 
-func newRequest(x *Executable, inputs []*ir.Tensor, syms []int64) *request {
+func newRequest(x *Executable, inputs []ir.Datum, syms []int64) *request {
 	r := &request{x: x, inputs: inputs, done: make(chan struct{})}
 	r.syms = append(syms, 0) // never empty, so that it has an address
-	n := 1
-	for _, t := range inputs {
-		n += len(t.Shape)
-	}
-	r.descs, r.dims = make([]tensorDesc, len(inputs)+1), make([]int64, n)
-	at := 0
-	for i, t := range inputs {
-		d := &r.descs[i]
-		d.ndim, d.dims = int32(len(t.Shape)), unsafe.Pointer(&r.dims[at])
-		for _, n := range t.Shape {
-			r.dims[at] = int64(n)
-			at++
+	r.describe(inputs)
+	return r
+}
+
+// describe appends what is in the values: a list is its length, then its elements.
+func (r *request) describe(values []ir.Datum) {
+	for _, v := range values {
+		t, ok := v.(*ir.Tensor)
+		if !ok {
+			items := mlx.Items(v)
+			r.desc(tensorDesc{ndim: listRank}, len(items))
+			r.describe(items)
+			continue
 		}
+		d := tensorDesc{ndim: int32(len(t.Shape))}
 		if len(t.Data) > 0 {
 			d.data = unsafe.Pointer(&t.Data[0])
 		}
+		r.desc(d, t.Shape...)
 	}
-	return r
+}
+
+func (r *request) desc(d tensorDesc, dims ...int) {
+	list := make([]int64, len(dims)+1) // never empty, so that it has an address
+	for i, n := range dims {
+		list[i] = int64(n)
+	}
+	d.dims = unsafe.Pointer(&list[0])
+	r.descs, r.dims = append(r.descs, d), append(r.dims, list)
 }
 
 // run is the worker's job.
@@ -248,12 +259,12 @@ func (r *request) run(w *worker) {
 	}
 	var pin runtime.Pinner
 	defer pin.Unpin()
-	for i := range r.inputs {
+	for i := range r.descs {
 		if p := r.descs[i].data; p != nil {
 			pin.Pin(p)
 		}
 	}
-	h, _, _ := purego.SyscallN(w.lib.run, w.handle, r.x.state.handle, uintptr(unsafe.Pointer(&r.descs[0])), uintptr(len(r.inputs)),
+	h, _, _ := purego.SyscallN(w.lib.run, w.handle, r.x.state.handle, uintptr(unsafe.Pointer(unsafe.SliceData(r.descs))), uintptr(len(r.descs)),
 		uintptr(unsafe.Pointer(&r.syms[0])), uintptr(unsafe.Pointer(&r.cancel)))
 	res := (*resultDesc)(pointer(h))
 	r.finish(res)
@@ -274,24 +285,68 @@ func (r *request) finish(res *resultDesc) {
 
 // copyOutputs copies results into Go memory: the garbage collector then owns them like any other tensor, also where
 // only a view of Data lives on. A copy costs 0.1 ms per MB; the results of a step are small beside its work.
-func copyOutputs(plan *mlx.Plan, res *resultDesc) ([]*ir.Tensor, error) {
-	out := make([]*ir.Tensor, res.count)
-	for i, d := range unsafe.Slice((*tensorDesc)(res.tensors), res.count) {
-		want := plan.Outputs[i].Type.DType
-		storage, _ := mlx.Storage(want)
-		if got, ok := mlx.DTypeOf(int(d.dtype)); !ok || got != storage {
-			return nil, &MLXError{Plan: plan.Name, Msg: fmt.Sprintf("output %q is %s, want %s: a lowering rule is wrong", plan.Outputs[i].Name, got, storage)}
+func copyOutputs(plan *mlx.Plan, res *resultDesc) ([]ir.Datum, error) {
+	descs := unsafe.Slice((*tensorDesc)(res.tensors), res.count)
+	out := make([]ir.Datum, len(plan.Outputs))
+	for i, port := range plan.Outputs {
+		v, err := copyValue(port.Type, &descs)
+		if err != nil {
+			return nil, &MLXError{Plan: plan.Name, Msg: fmt.Sprintf("output %q %v: a lowering rule is wrong", port.Name, err)}
 		}
-		t := &ir.Tensor{DType: want, Shape: make([]int, d.ndim)}
-		size := want.Size()
-		for k, n := range unsafe.Slice((*int64)(d.dims), d.ndim) {
-			t.Shape[k] = int(n)
-			size *= int(n)
-		}
-		t.Data = append([]byte(nil), unsafe.Slice((*byte)(d.data), size)...) // append does not zero first
-		out[i] = t
+		out[i] = v
 	}
 	return out, nil
+}
+
+// copyValue copies the first value of descs, of type t, and takes it off the list.
+func copyValue(t ir.Type, descs *[]tensorDesc) (ir.Datum, error) {
+	if len(*descs) == 0 {
+		return nil, fmt.Errorf("is missing")
+	}
+	d := &(*descs)[0]
+	*descs = (*descs)[1:]
+	switch isList := d.ndim == listRank; {
+	case isList == t.IsTensor():
+		return nil, fmt.Errorf("is no %s", t)
+	case isList:
+		return copyList(t, int(*(*int64)(d.dims)), descs)
+	}
+	return copyTensor(t.DType, d)
+}
+
+func copyList(t ir.Type, n int, descs *[]tensorDesc) (ir.Datum, error) {
+	if t.Kind == ir.OptionalType {
+		v := &ir.Optional{Elem: *t.Elem}
+		if n == 0 {
+			return v, nil
+		}
+		var err error
+		v.Item, err = copyValue(*t.Elem, descs)
+		return v, err
+	}
+	v := &ir.Sequence{Elem: *t.Elem, Items: make([]ir.Datum, n)}
+	for i := range v.Items {
+		var err error
+		if v.Items[i], err = copyValue(*t.Elem, descs); err != nil {
+			return nil, err
+		}
+	}
+	return v, nil
+}
+
+func copyTensor(want ir.DType, d *tensorDesc) (ir.Datum, error) {
+	storage, _ := mlx.Storage(want)
+	if got, ok := mlx.DTypeOf(int(d.dtype)); !ok || got != storage {
+		return nil, fmt.Errorf("is %s, want %s", got, storage)
+	}
+	t := &ir.Tensor{DType: want, Shape: make([]int, d.ndim)}
+	size := want.Size()
+	for k, n := range unsafe.Slice((*int64)(d.dims), d.ndim) {
+		t.Shape[k] = int(n)
+		size *= int(n)
+	}
+	t.Data = append([]byte(nil), unsafe.Slice((*byte)(d.data), size)...) // append does not zero first
+	return t, nil
 }
 
 func planError(plan *mlx.Plan, res *resultDesc) error {

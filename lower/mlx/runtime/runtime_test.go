@@ -63,9 +63,17 @@ func f32(shape []int, v ...float32) *ir.Tensor { return ir.TensorFrom(v, shape..
 
 func run(t testing.TB, x *Executable, in ...*ir.Tensor) []*ir.Tensor {
 	t.Helper()
-	out, err := x.Run(context.Background(), in)
+	data := make([]ir.Datum, len(in))
+	for i, v := range in {
+		data[i] = v
+	}
+	results, err := x.Run(context.Background(), data)
 	if err != nil {
 		t.Fatal(err)
+	}
+	out := make([]*ir.Tensor, len(results))
+	for i, v := range results {
+		out[i] = v.(*ir.Tensor)
 	}
 	return out
 }
@@ -252,7 +260,7 @@ func TestErrorsNameTheCall(t *testing.T) {
 		b.At(1)
 		b.Output("z", ir.TensorOf(ir.F32, batch), b.Call(mlx.Add, x, y))
 	})
-	_, err := x.Run(context.Background(), []*ir.Tensor{f32([]int{2}, 1, 2), f32([]int{3}, 1, 2, 3)})
+	_, err := x.Run(context.Background(), []ir.Datum{f32([]int{2}, 1, 2), f32([]int{3}, 1, 2, 3)})
 	var e *MLXError
 	if !errors.As(err, &e) || e.Call != "%2 = add %0, %1" || e.Loc.Node != "/n1" {
 		t.Errorf("got %v", err)
@@ -265,14 +273,14 @@ func TestBadInputs(t *testing.T) {
 	v := f32([]int{2}, 1, 2)
 	for _, c := range []struct {
 		want string
-		in   []*ir.Tensor
+		in   []ir.Datum
 	}{
-		{"1 inputs, want 2", []*ir.Tensor{v}},
-		{`input "y" is i64`, []*ir.Tensor{v, ir.TensorFrom([]int64{1, 2})}},
-		{`input "y" is nothing`, []*ir.Tensor{v, nil}},
-		{`input "y" has shape [1 2]`, []*ir.Tensor{v, f32([]int{1, 2}, 1, 2)}},
-		{`input "y" has size 1 on axis 0, want batch = 2`, []*ir.Tensor{v, f32([]int{1}, 1)}},
-		{`input "y" has 4 bytes of data`, []*ir.Tensor{v, {DType: ir.F32, Shape: []int{2}, Data: make([]byte, 4)}}},
+		{"1 inputs, want 2", []ir.Datum{v}},
+		{`input "y" is i64`, []ir.Datum{v, ir.TensorFrom([]int64{1, 2})}},
+		{`input "y" is nothing`, []ir.Datum{v, nil}},
+		{`input "y" has shape [1 2]`, []ir.Datum{v, f32([]int{1, 2}, 1, 2)}},
+		{`input "y" has size 1 on axis 0, want batch = 2`, []ir.Datum{v, f32([]int{1}, 1)}},
+		{`input "y" has 4 bytes of data`, []ir.Datum{v, &ir.Tensor{DType: ir.F32, Shape: []int{2}, Data: make([]byte, 4)}}},
 	} {
 		_, err := x.Run(context.Background(), c.in)
 		var e *ir.Error
@@ -288,7 +296,7 @@ func TestFacts(t *testing.T) {
 		b.Facts(ir.Fact{Rel: ir.EQ, A: batch, B: seq, Loc: 1})
 		b.Output("z", ir.TensorOf(ir.F32, batch), b.Call(mlx.Add, x, y))
 	})
-	_, err := x.Run(context.Background(), []*ir.Tensor{f32([]int{1}, 1), f32([]int{2}, 1, 2)})
+	_, err := x.Run(context.Background(), []ir.Datum{f32([]int{1}, 1), f32([]int{2}, 1, 2)})
 	var e *ir.Error
 	if !errors.As(err, &e) || e.Kind != ir.ShapeError || e.Loc.Node != "/n1" {
 		t.Errorf("got %v", err)
@@ -301,7 +309,7 @@ func TestCheckCall(t *testing.T) {
 		b.CallN(mlx.Check, 0, "divides", 2, batch, "halves")
 		b.Output("y", ir.TensorOf(ir.F32, batch), b.Call(mlx.Negative, x))
 	})
-	if _, err := x.Run(context.Background(), []*ir.Tensor{f32([]int{3}, 1, 2, 3)}); err == nil || !strings.Contains(err.Error(), "halves") {
+	if _, err := x.Run(context.Background(), []ir.Datum{f32([]int{3}, 1, 2, 3)}); err == nil || !strings.Contains(err.Error(), "halves") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -315,14 +323,14 @@ func TestCancel(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
 	start := time.Now()
-	_, err := x.Run(ctx, []*ir.Tensor{ir.NewTensor(ir.F32, 1024)})
+	_, err := x.Run(ctx, []ir.Datum{ir.NewTensor(ir.F32, 1024)})
 	if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) > 20*time.Second {
 		t.Errorf("endless loop: %v after %v", err, time.Since(start))
 	}
 	if err := x.Close(); err != nil { // returns only because the native side has stopped
 		t.Error(err)
 	}
-	if _, err := x.Run(context.Background(), []*ir.Tensor{ir.NewTensor(ir.F32, 1)}); err != ErrClosed {
+	if _, err := x.Run(context.Background(), []ir.Datum{ir.NewTensor(ir.F32, 1)}); err != ErrClosed {
 		t.Errorf("after Close: %v", err)
 	}
 }
@@ -347,7 +355,7 @@ func TestConcurrentRuns(t *testing.T) {
 						ir.View[float32](a)[k], ir.View[float32](b)[k] = float32(g), float32(i)
 						ir.View[float32](want)[k] = float32(g + i)
 					}
-					out, err := exes[(g+i)%len(exes)].Run(context.Background(), []*ir.Tensor{a, b})
+					out, err := exes[(g+i)%len(exes)].Run(context.Background(), []ir.Datum{a, b})
 					if err != nil || !cmp.Equal(out[0], want) {
 						t.Errorf("goroutine %d run %d: %v %v", g, i, out, err)
 						return
@@ -438,7 +446,7 @@ func TestCompileErrorIsShort(t *testing.T) {
 
 func BenchmarkAdd(b *testing.B) {
 	x := loaded1(b, addPlan)
-	in := []*ir.Tensor{f32([]int{1}, 1), f32([]int{1}, 2)}
+	in := []ir.Datum{f32([]int{1}, 1), f32([]int{1}, 2)}
 	times := make([]time.Duration, 0, b.N)
 	for b.Loop() {
 		start := time.Now()
@@ -475,7 +483,7 @@ func BenchmarkMatMul(b *testing.B) {
 		x := b.Input("x", v)
 		b.Output("y", v, b.Call(mlx.MatMul, x, x))
 	})
-	in := []*ir.Tensor{ir.NewTensor(ir.F32, 1024, 1024)}
+	in := []ir.Datum{ir.NewTensor(ir.F32, 1024, 1024)}
 	for b.Loop() {
 		if _, err := x.Run(context.Background(), in); err != nil {
 			b.Fatal(err)
@@ -522,7 +530,7 @@ func TestEvaluationError(t *testing.T) {
 	if v := x.worker.lib.mlxVersion(); strings.HasPrefix(v, "0.31") || v == "0.32.0" {
 		t.Skip("skipped: errors of evaluation end the process before MLX 0.32.1")
 	}
-	_, err := x.Run(context.Background(), []*ir.Tensor{f32([]int{2, 2}, 0, 0, 0, 0)})
+	_, err := x.Run(context.Background(), []ir.Datum{f32([]int{2, 2}, 0, 0, 0, 0)})
 	var e *MLXError
 	if !errors.As(err, &e) || !strings.Contains(e.Msg, "LU factorization failed") {
 		t.Errorf("got %v", err)

@@ -25,6 +25,21 @@ def _to_numpy(a):
     return np.array(a.view(mx.uint16) if a.dtype == mx.bfloat16 else a, order="C")
 
 
+def _load(path, dtype):  # a list is a folder
+    if os.path.isdir(path):
+        return [_load(os.path.join(path, str(i)), dtype) for i in range(len(os.listdir(path)))]
+    return _from_numpy(np.load(path + ".npy"), dtype)
+
+
+def _save(path, value):
+    if not isinstance(value, list):
+        np.save(path + ".npy", _to_numpy(value))
+        return
+    os.makedirs(path)
+    for i, v in enumerate(value):
+        _save(os.path.join(path, str(i)), v)
+
+
 def _mapped(path, offset, size, shape, dtype):
     raw = np.memmap(path, np.uint8, "r", offset, (size,)) if size else np.zeros(0, np.uint8)
     return _from_numpy(raw.view(_NP[dtype]).reshape(shape), dtype)
@@ -124,11 +139,11 @@ if __name__ == "__main__":
     args = args.parse_args()
     if args.device:
         mx.set_default_device(getattr(mx, args.device))
-    inputs = {n: _from_numpy(np.load(os.path.join(args.dir, f"input_{i}.npy")), d) for i, (n, d) in enumerate(INPUTS)}
+    inputs = {n: _load(os.path.join(args.dir, f"input_{i}"), d) for i, (n, d) in enumerate(INPUTS)}
     outputs = main(**inputs)
     mx.eval(outputs)
     for i, o in enumerate(outputs):
-        np.save(os.path.join(args.dir, f"output_{i}.npy"), _to_numpy(o))
+        _save(os.path.join(args.dir, f"output_{i}"), o)
     if args.bench:
         times = []
         for _ in range(args.bench):

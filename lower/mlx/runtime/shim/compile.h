@@ -14,7 +14,7 @@ inline void traced(const Ctx& c, Compiled& e) {
   e.fn = mx::compile([&plan = c.plan, &e, s = c.s, cpu = c.cpu](const std::vector<array>& args) {
     Ctx c(plan, s, cpu, e.symbols, nullptr);
     try {
-      auto out = run(c, plan.main, args);
+      auto out = leaves(run(c, plan.main, Values(args.begin(), args.end())));
       e.claims.clear();
       for (auto& k : c.claims) {
         out.push_back(k.ok);
@@ -41,20 +41,19 @@ inline Compiled& compiledFor(const Ctx& c, std::list<Compiled>& cache) {
 }
 
 // runCompiled is run of main. It must be called on one thread only, as MLX keeps what it compiled by thread.
-inline std::vector<array> runCompiled(Ctx& c, std::list<Compiled>& cache, const std::vector<array>& args) {
+inline Values runCompiled(Ctx& c, std::list<Compiled>& cache, const Values& args) {
   auto& e = compiledFor(c, cache);
   e.where = {};
   std::vector<array> out;
   try {
-    out = e.fn(args);
+    out = e.fn(leaves(args));
   } catch (...) {
     c.where = e.where;
     throw;
   }
   size_t own = out.size() - e.claims.size();
   for (size_t i = 0; i < e.claims.size(); i++) c.claims.push_back({out[own + i], e.claims[i].first, *e.claims[i].second});
-  out.erase(out.begin() + own, out.end());
-  return out;
+  return Values(out.begin(), out.begin() + own);
 }
 
 }  // namespace emily

@@ -64,12 +64,12 @@ inline array dims(Ctx& c, const Call& k) {
 }
 
 // counted checks the number of operands or results that control flow splits.
-inline void counted(const std::vector<array>& v, size_t least, const char* what) {
+inline void counted(const Values& v, size_t least, const char* what) {
   if (v.size() < least) throw std::invalid_argument(std::to_string(v.size()) + " " + what + ", want " + std::to_string(least));
 }
 
-inline std::vector<array> branch(Ctx& c, const Call& k) {
-  auto args = c.rest(k, 1);
+inline Values branch(Ctx& c, const Call& k) {
+  auto args = c.restValues(k, 1);
   counted(args, c.i64(k, 2), "operands");
   auto split = args.begin() + c.i64(k, 2);
   if (truth(c, c.in(k, 0))) return run(c, program(k, 0), {args.begin(), split});
@@ -83,70 +83,78 @@ constexpr int64_t lazyIterations = 8;
 struct Stacks {
   std::vector<std::vector<array>> rows;
   explicit Stacks(size_t n) : rows(n) {}
-  void add(std::vector<array>::const_iterator it) {
-    for (auto& r : rows) r.push_back(*it++);
+  void add(Values::const_iterator it) {
+    for (auto& r : rows) r.push_back(asArray(*it++));
   }
   // tail lists the newest n rows of each output.
-  void tail(size_t n, std::vector<array>& to) const {
+  void tail(size_t n, Values& to) const {
     for (auto& r : rows) to.insert(to.end(), r.end() - std::min(n, r.size()), r.end());
   }
   // finish appends the stacked outputs, or the given empties where the loop never ran.
-  void finish(Ctx& c, const array* empties, std::vector<array>& to) const {
-    for (size_t i = 0; i < rows.size(); i++) to.push_back(rows[i].empty() ? empties[i] : mx::stack(rows[i], 0, c.s));
+  void finish(Ctx& c, const Value* empties, Values& to) const {
+    for (size_t i = 0; i < rows.size(); i++) to.push_back(rows[i].empty() ? empties[i] : Value(mx::stack(rows[i], 0, c.s)));
   }
 };
 
-inline std::vector<array> join(std::vector<array> a, const std::vector<array>& b) {
+inline Values join(Values a, const Values& b) {
   a.insert(a.end(), b.begin(), b.end());
   return a;
 }
 
 // loop: operands trip?, cond?, carried…, empties…, captures…; body(i, cond, carried…, captures…) -> cond, carried…, scanned….
-inline std::vector<array> loop(Ctx& c, const Call& k) {
+inline Values loop(Ctx& c, const Call& k) {
   size_t nc = c.i64(k, 1), ns = c.i64(k, 2);
   auto m = c.opt(k, 0), cond = c.opt(k, 1);
   int64_t trip = m ? values(c, *m).at(0) : INT64_MAX;
-  auto rest = c.rest(k, 2);
+  auto rest = c.restValues(k, 2);
   counted(rest, nc + ns, "operands");
-  std::vector<array> carried(rest.begin(), rest.begin() + nc), empties(rest.begin() + nc, rest.begin() + nc + ns);
-  std::vector<array> captures(rest.begin() + nc + ns, rest.end());
+  Values carried(rest.begin(), rest.begin() + nc), empties(rest.begin() + nc, rest.begin() + nc + ns);
+  Values captures(rest.begin() + nc + ns, rest.end());
   rest.clear();
   Stacks stacks(ns);
   bool go = !cond || truth(c, *cond), fixed = true;
   array flag = cond ? *cond : array(true);
   for (int64_t i = 0; go && i < trip; i++) {
     c.checkCancel();
-    std::vector<array> args{array(i, mx::int64), flag};
+    Values args{array(i, mx::int64), flag};
     for (auto& a : carried) args.push_back(std::move(a));
     carried.clear();
     auto r = run(c, program(k, 0), join(std::move(args), captures));
     counted(r, 1 + nc + ns, "results of the body");
-    fixed = r[0].id() == flag.id();
-    flag = r[0];
+    fixed = asArray(r[0]).id() == flag.id();
+    flag = asArray(r[0]);
     carried.assign(r.begin() + 1, r.begin() + 1 + nc);
     stacks.add(r.begin() + 1 + nc);
     r.clear();
     if (fixed && i % lazyIterations != lazyIterations - 1) continue;
-    std::vector<array> live = carried;
+    Values live = carried;
     stacks.tail(lazyIterations, live);
     live.push_back(flag);
-    c.settle(std::move(live));
+    c.settle(live);
     go = fixed || truth(c, flag);
   }
   stacks.finish(c, empties.data(), carried);
   return carried;
 }
 
+// row is a[i]; mx::take refuses arrays without elements.
+inline array row(Ctx& c, const array& a, int i) {
+  Shape start(a.ndim(), 0), stop = a.shape();
+  start[0] = i;
+  stop[0] = i + 1;
+  return mx::squeeze(mx::slice(a, start, stop, c.s), 0, c.s);
+}
+
 // scan: operands states…, sequences…, empties…, captures…; body(states…, elements…, captures…) -> states…, scanned….
 // Sequences run forwards over axis 0, and results are stacked on axis 0.
-inline std::vector<array> scan(Ctx& c, const Call& k) {
+inline Values scan(Ctx& c, const Call& k) {
   size_t nst = c.i64(k, 1), nseq = c.i64(k, 2), nout = c.i64(k, 3);
-  auto rest = c.rest(k, 0);
+  auto rest = c.restValues(k, 0);
   counted(rest, nst + nseq + nout, "operands");
   if (nseq == 0) throw std::invalid_argument("scan over no sequence");
-  std::vector<array> states(rest.begin(), rest.begin() + nst), seqs(rest.begin() + nst, rest.begin() + nst + nseq);
-  std::vector<array> empties(rest.begin() + nst + nseq, rest.begin() + nst + nseq + nout);
-  std::vector<array> captures(rest.begin() + nst + nseq + nout, rest.end());
+  Values states(rest.begin(), rest.begin() + nst), empties(rest.begin() + nst + nseq, rest.begin() + nst + nseq + nout);
+  Values captures(rest.begin() + nst + nseq + nout, rest.end());
+  auto seqs = leaves(Values(rest.begin() + nst, rest.begin() + nst + nseq));
   rest.clear();
   int n = seqs.at(0).shape(0);
   for (auto& q : seqs)
@@ -154,19 +162,19 @@ inline std::vector<array> scan(Ctx& c, const Call& k) {
   Stacks stacks(nout);
   for (int i = 0; i < n; i++) {
     c.checkCancel();
-    std::vector<array> args;
+    Values args;
     for (auto& a : states) args.push_back(std::move(a));
     states.clear();
-    for (auto& q : seqs) args.push_back(mx::take(q, i, 0, c.s));
+    for (auto& q : seqs) args.emplace_back(row(c, q, i));
     auto r = run(c, program(k, 0), join(std::move(args), captures));
     counted(r, nst + nout, "results of the body");
     states.assign(r.begin(), r.begin() + nst);
     stacks.add(r.begin() + nst);
     r.clear();
     if (i % lazyIterations != lazyIterations - 1) continue;
-    std::vector<array> live = states;
+    Values live = states;
     stacks.tail(lazyIterations, live);
-    c.settle(std::move(live));
+    c.settle(live);
   }
   stacks.finish(c, empties.data(), states);
   return states;

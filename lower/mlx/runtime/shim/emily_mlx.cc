@@ -6,6 +6,7 @@
 #include "compile.h"
 #include "control.h"
 #include "ops_nn.h"
+#include "ops_sequence.h"
 #include "ops_shape.h"
 
 namespace emily {
@@ -32,6 +33,7 @@ static const std::unordered_map<std::string_view, Fn>& table() {
     add(shapeRows, std::size(shapeRows));
     add(nnRows, std::size(nnRows));
     add(controlRows, std::size(controlRows));
+    add(sequenceRows, std::size(sequenceRows));
     return t;
   }();
   return *m;
@@ -253,7 +255,7 @@ static Plan* readPlan(const uint8_t* bytes, size_t n, const void* const* data, s
   return plan.release();
 }
 
-std::vector<array> run(Ctx& c, int32_t program, std::vector<array> args) {
+Values run(Ctx& c, int32_t program, Values args) {
   auto& g = c.plan.programs.at(program);
   if (c.depth > maxDepth) throw std::invalid_argument("programs are nested too deep");
   if (args.size() != g.params.size())
@@ -278,7 +280,7 @@ std::vector<array> run(Ctx& c, int32_t program, std::vector<array> args) {
     }
     for (auto r : k.free) frame[r].reset();
   }
-  std::vector<array> out;
+  Values out;
   out.reserve(g.results.size());
   for (auto r : g.results) out.push_back(c.reg(r));
   c.frame = outer;
@@ -293,6 +295,7 @@ using namespace emily;
 // The structures of the ABI; runtime/native.go has the same.
 extern "C" {
 
+// A list is a tensor of rank -1, whose one dim is its length, followed by its elements.
 struct EmilyTensor {
   void* data;
   int64_t* dims;
@@ -314,7 +317,8 @@ struct EmilyResult {
 namespace {
 
 struct Result : EmilyResult {
-  std::vector<array> arrays;
+  Values values;
+  std::vector<array> arrays;  // the leaves of values, row-contiguous
   std::vector<EmilyTensor> descs;
   std::vector<std::vector<int64_t>> dims;
   std::string message;
@@ -393,11 +397,25 @@ void rows(std::vector<array>& v, mx::Stream s) {
   if (!again.empty()) mx::eval(again);
 }
 
-void describe(Result* r) {
-  for (auto& a : r->arrays) {
+// describeAll appends what is in v; leaf counts arrays.
+void describeAll(Result* r, const Values& v, size_t& leaf) {
+  for (auto& x : v) {
+    if (std::holds_alternative<List>(x)) {
+      auto& items = asList(x);
+      r->dims.push_back({static_cast<int64_t>(items.size())});
+      r->descs.push_back({nullptr, nullptr, -1, -1});
+      describeAll(r, items, leaf);
+      continue;
+    }
+    auto& a = r->arrays[leaf++];
     r->dims.emplace_back(a.shape().begin(), a.shape().end());
     r->descs.push_back({a.size() ? a.data<void>() : nullptr, nullptr, static_cast<int32_t>(a.ndim()), dtypeCode(a.dtype())});
   }
+}
+
+void describe(Result* r) {
+  size_t leaf = 0;
+  describeAll(r, r->values, leaf);
   for (size_t i = 0; i < r->descs.size(); i++) r->descs[i].dims = r->dims[i].data();
   r->tensors = r->descs.data();
   r->count = static_cast<int32_t>(r->descs.size());
@@ -407,15 +425,26 @@ void setChars(char** err, const char* what) {
   if (err) *err = strdup(what);
 }
 
-std::vector<array> wrapInputs(const Plan& plan, const EmilyTensor* in, size_t n) {
-  if (n != plan.inputs.size()) throw std::invalid_argument("wrong number of inputs");
-  std::vector<array> args;
-  args.reserve(n + plan.prepared.size());
-  for (size_t i = 0; i < n; i++) {
-    Shape shape;
-    for (int32_t d = 0; d < in[i].ndim; d++) shape.push_back(Ctx::narrow(in[i].dims[d]));
-    args.push_back(wrap(in[i].data, std::move(shape), plan.inputs[i]));
+// wrapValue reads one value and leaves in behind it.
+Value wrapValue(const EmilyTensor*& in, const EmilyTensor* end, mx::Dtype dtype) {
+  if (in == end) throw std::invalid_argument("inputs end early");
+  auto& t = *in++;
+  if (t.ndim < 0) {
+    Values items;
+    for (int64_t i = 0; i < t.dims[0]; i++) items.push_back(wrapValue(in, end, dtype));
+    return std::make_shared<const Values>(std::move(items));
   }
+  Shape shape;
+  for (int32_t d = 0; d < t.ndim; d++) shape.push_back(Ctx::narrow(t.dims[d]));
+  return wrap(t.data, std::move(shape), dtype);
+}
+
+Values wrapInputs(const Plan& plan, const EmilyTensor* in, size_t n) {
+  Values args;
+  args.reserve(plan.inputs.size() + plan.prepared.size());
+  auto end = in + n;
+  for (auto dtype : plan.inputs) args.push_back(wrapValue(in, end, dtype));
+  if (in != end) throw std::invalid_argument("wrong number of inputs");
   return args;
 }
 
@@ -477,7 +506,7 @@ EMILY_API void emily_plan_compile(void* plan) { static_cast<Plan*>(plan)->compil
 
 EMILY_API void emily_plan_free(void* plan) { delete static_cast<Plan*>(plan); }
 
-// emily_run runs the plan: nsyms symbol values in the plan's order, then inputs; *cancel is polled.
+// emily_run runs the plan on nin tensors and lists, with the values of symbols in the plan's order; *cancel is polled.
 EMILY_API EmilyResult* emily_run(void* worker, void* planp, const EmilyTensor* in, int64_t nin, const int64_t* syms, const int32_t* cancel) {
   auto r = new Result();
   auto& plan = *static_cast<Plan*>(planp);
@@ -485,11 +514,12 @@ EMILY_API EmilyResult* emily_run(void* worker, void* planp, const EmilyTensor* i
   Ctx c(plan, w->stream, w->cpu, std::vector<int64_t>(syms, syms + plan.symbols), reinterpret_cast<const std::atomic<int32_t>*>(cancel));
   guard(r, c.where, [&] {
     auto args = wrapInputs(plan, in, nin);
-    std::vector<array> held = args;  // keeps MLX from reusing the caller's memory for results
+    Values held = args;  // keeps MLX from reusing the caller's memory for results
     args.insert(args.end(), plan.prepared.begin(), plan.prepared.end());
-    r->arrays = plan.compile ? runCompiled(c, plan.compiled, args) : run(c, plan.main, std::move(args));
+    r->values = plan.compile ? runCompiled(c, plan.compiled, args) : run(c, plan.main, std::move(args));
     c.checkCancel();
-    if (!c.claims.empty()) c.settle(r->arrays);
+    if (!c.claims.empty()) c.settle(r->values);
+    r->arrays = leaves(r->values);
     rows(r->arrays, w->stream);
     describe(r);
   });

@@ -22,8 +22,10 @@ inline array convTranspose(Ctx& c, const Call& k) {
   throw std::invalid_argument("conv_transpose: 1 to 3 spatial axes");
 }
 
-// rope takes its offset from operand 1, else from the parameter; base 0 means that operand 2 holds the frequencies.
+// rope takes its offset from operand 1, else from the parameter; base 0 means that operand 2 holds the frequencies. MLX takes
+// no empty list of offsets.
 inline array rope(Ctx& c, const Call& k) {
+  if (c.in(k, 0).size() == 0) return c.in(k, 0);
   int dims = c.i32(k, 0);
   bool traditional = k.params[1].b;
   auto base = k.params[2].f == 0 ? std::nullopt : std::optional<float>(k.params[2].f);
@@ -63,6 +65,14 @@ DEFINE_FFT(irfftn)
 // orDefault: a group size or a number of bits of 0 is the default of the mode.
 inline std::optional<int> orDefault(int v) { return v == 0 ? std::nullopt : std::optional<int>(v); }
 
+// lu: MLX divides by zero, and ends the process, where there are no elements.
+inline std::vector<array> lu(Ctx& c, const array& a) {
+  if (a.size() != 0 || a.ndim() < 2) return mx::linalg::lu(a, c.cpu);
+  Shape pivots(a.shape().begin(), a.shape().end() - 1), lower = a.shape(), upper = a.shape();
+  lower.back() = upper[a.ndim() - 2] = std::min(a.shape(-2), a.shape(-1));
+  return {mx::zeros(pivots, mx::uint32, c.s), mx::zeros(lower, a.dtype(), c.s), mx::zeros(upper, a.dtype(), c.s)};
+}
+
 inline const Row nnRows[] = {
     {"addmm", OUT(mx::addmm(c.in(k, 0), c.in(k, 1), c.in(k, 2), static_cast<float>(k.params[0].f), static_cast<float>(k.params[1].f), c.s))},
     {"einsum", OUT(mx::einsum(k.params[0].s, c.rest(k, 0), c.s))},
@@ -93,7 +103,7 @@ inline const Row nnRows[] = {
     {"linalg_solve_triangular", OUT(mx::linalg::solve_triangular(c.in(k, 0), c.in(k, 1), k.params[0].b, c.cpu))},
     {"linalg_qr", OUTS(pair(mx::linalg::qr(c.in(k, 0), c.cpu)))},
     {"linalg_svd", OUTS(mx::linalg::svd(c.in(k, 0), true, c.cpu))},
-    {"linalg_lu", OUTS(mx::linalg::lu(c.in(k, 0), c.cpu))},
+    {"linalg_lu", OUTS(lu(c, c.in(k, 0)))},
     {"linalg_eigh", OUTS(pair(mx::linalg::eigh(c.in(k, 0), k.params[0].s, c.cpu)))},
     {"linalg_eigvalsh", OUT(mx::linalg::eigvalsh(c.in(k, 0), k.params[0].s, c.cpu))},
     {"linalg_cross", OUT(mx::linalg::cross(c.in(k, 0), c.in(k, 1), c.i32(k, 0), c.s))},

@@ -7,11 +7,13 @@
 #include <cstring>
 #include <functional>
 #include <list>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <variant>
 #include <vector>
 
 #include "mlx/mlx.h"
@@ -22,6 +24,38 @@ namespace emily {
 namespace mx = mlx::core;
 using mx::array;
 using mx::Shape;
+
+// Value is what a register holds: an array, or a list of values. Lists are shared and never change; an optional is a list of
+// at most one.
+struct Value;
+using Values = std::vector<Value>;
+using List = std::shared_ptr<const Values>;
+struct Value : std::variant<array, List> {
+  using variant::variant;
+};
+
+inline const array& asArray(const Value& v) {
+  if (auto a = std::get_if<array>(&v)) return *a;
+  throw std::logic_error("a list where an array is due");
+}
+
+inline const Values& asList(const Value& v) {
+  if (auto l = std::get_if<List>(&v)) return **l;
+  throw std::logic_error("an array where a list is due");
+}
+
+// leaves appends the arrays in v.
+inline void leaves(const Values& v, std::vector<array>& to) {
+  for (auto& x : v)
+    if (auto a = std::get_if<array>(&x)) to.push_back(*a);
+    else leaves(asList(x), to);
+}
+
+inline std::vector<array> leaves(const Values& v) {
+  std::vector<array> out;
+  leaves(v, out);
+  return out;
+}
 
 // Int is a constant or the index of an expression.
 struct Int {
@@ -79,11 +113,11 @@ struct Compiled {
 struct Plan {
   std::vector<Expr> exprs;
   std::vector<array> consts;
-  std::vector<mx::Dtype> inputs;
+  std::vector<mx::Dtype> inputs;  // of the arrays in each
   std::vector<Program> programs;
   int32_t main = 0, setup = -1;
   int64_t symbols = 0;
-  std::vector<array> prepared;  // results of the setup program, parameters of main after the inputs
+  Values prepared;       // results of the setup program, parameters of main after the inputs
   bool compile = false;         // main runs under mx::compile
   std::list<Compiled> compiled;
 };
@@ -102,7 +136,7 @@ struct Claim {
   const std::string& what;
 };
 
-using Frame = std::vector<std::optional<array>>;
+using Frame = std::vector<std::optional<Value>>;
 
 // Ctx is one run: the bound symbols and the registers of the innermost program.
 struct Ctx {
@@ -121,16 +155,17 @@ struct Ctx {
 
   const array& in(const Call& k, size_t i) const {
     if (i >= k.in.size() || k.in[i] < 0) throw std::invalid_argument("operand " + std::to_string(i) + " is absent");
-    return reg(k.in[i]);
+    return asArray(reg(k.in[i]));
   }
-  const array& reg(int32_t r) const {
+  const Values& list(const Call& k, size_t i) const { return asList(reg(k.in.at(i))); }
+  const Value& reg(int32_t r) const {
     auto& v = (*frame)[r];
     if (!v) throw std::logic_error("register %" + std::to_string(r) + " is read before it is set");
     return *v;
   }
   std::optional<array> opt(const Call& k, size_t i) const {
     if (i >= k.in.size() || k.in[i] < 0) return std::nullopt;
-    return reg(k.in[i]);
+    return in(k, i);
   }
   // rest are the operands from i on.
   std::vector<array> rest(const Call& k, size_t i) const {
@@ -138,8 +173,15 @@ struct Ctx {
     for (; i < k.in.size(); i++) v.push_back(in(k, i));
     return v;
   }
-  void out(const Call& k, array a) { (*frame)[k.out[0]] = std::move(a); }
-  void outs(const Call& k, std::vector<array> v) {
+  // restValues are the operands from i on, of any form.
+  Values restValues(const Call& k, size_t i) const {
+    Values v;
+    for (; i < k.in.size(); i++) v.push_back(reg(k.in[i]));
+    return v;
+  }
+  void out(const Call& k, Value v) { (*frame)[k.out[0]] = std::move(v); }
+  template <class V>
+  void outs(const Call& k, std::vector<V> v) {
     if (v.size() != k.out.size())
       throw std::runtime_error("call gave " + std::to_string(v.size()) + " results, plan has " + std::to_string(k.out.size()));
     for (size_t i = 0; i < v.size(); i++) (*frame)[k.out[i]] = std::move(v[i]);
@@ -163,8 +205,9 @@ struct Ctx {
     auto v = ints(k, p);
     return Shape(v.begin(), v.end());
   }
-  // settle evaluates arrays together with the claims so far, and throws for the first that is false.
-  void settle(std::vector<array> arrays) {
+  // settle evaluates values together with the claims so far, and throws for the first that is false.
+  void settle(const Values& values) {
+    auto arrays = leaves(values);
     for (auto& k : claims) arrays.push_back(k.ok);
     mx::eval(arrays);
     for (auto& k : claims)
@@ -180,7 +223,7 @@ struct Ctx {
 };
 
 // run runs a program and returns its results, not yet evaluated.
-std::vector<array> run(Ctx& c, int32_t program, std::vector<array> args);
+Values run(Ctx& c, int32_t program, Values args);
 
 inline int64_t floorDiv(int64_t a, int64_t b) {
   if (b == 0) throw std::domain_error("size divided by zero");

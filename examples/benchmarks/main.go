@@ -1,0 +1,182 @@
+// Command benchmarks compares Emily with hand-written Python MLX, side by side: Emily in this process, each of the others
+// in one of its own, taking turns for some rounds, with the same weights, inputs, MLX, BLAS and number of threads. Times
+// include outputs that can be read on the host.
+//
+//	go run ./examples/benchmarks [-gpu] [-only NAME] [-engines mlx,onnxruntime] GRAPHS
+//
+// GRAPHS holds NAME/model.onnx; python/export.py writes it. docs/benchmarks.md says more.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/emilyc/emily"
+	"github.com/emilyc/emily/conformance"
+	"github.com/emilyc/emily/ir"
+)
+
+// options are the flags.
+type options struct {
+	graphs  string
+	gpu     bool
+	bf16    bool
+	rounds  int
+	runs    int
+	engines []string
+}
+
+func main() {
+	var o options
+	var only, engines string
+	flag.BoolVar(&o.gpu, "gpu", false, "the models and sizes for a GPU")
+	flag.BoolVar(&o.bf16, "bf16", false, "compute in bfloat16")
+	flag.IntVar(&o.rounds, "rounds", 7, "how often the engines take turns")
+	flag.IntVar(&o.runs, "runs", 0, "runs of each engine in a round; 0 for as many as take half a second")
+	flag.StringVar(&only, "only", "", "benchmarks whose name holds this")
+	flag.StringVar(&engines, "engines", "mlx,onnxruntime", "what to compare with: mlx, onnxruntime, torch-eager, torch-compile")
+	flag.Parse()
+	if flag.NArg() != 1 || o.rounds < 1 {
+		flag.Usage()
+		os.Exit(2)
+	}
+	o.graphs, o.engines = flag.Arg(0), strings.Split(engines, ",")
+	list := onCPU
+	if o.gpu {
+		list = onGPU
+	}
+	fmt.Printf("| model | Emily | %s |\n|---|---|%s\n", strings.Join(o.engines, " | "), strings.Repeat("---|", len(o.engines)))
+	for _, b := range list {
+		if !strings.Contains(b.name, only) {
+			continue
+		}
+		if err := compare(context.Background(), os.Stdout, b, o); err != nil {
+			log.Fatalf("%s: %v", b.name, err)
+		}
+	}
+}
+
+// compare prints a row: Emily's median time, and what it is of each other engine's. An engine that is not there, or
+// cannot run the model, gets a dash, and the log says why.
+func compare(ctx context.Context, w io.Writer, b benchmark, o options) error {
+	path := b.path(o.graphs)
+	names, inputs, err := b.inputs(path)
+	if err != nil {
+		return err
+	}
+	folder, err := writeFolder(names, inputs)
+	defer os.RemoveAll(folder)
+	if err != nil {
+		return err
+	}
+	own, err := startEmily(ctx, path, inputs, o.compileOptions()...)
+	if err != nil {
+		return err
+	}
+	list := []engine{own}
+	failed := make([]error, 1+len(o.engines))
+	for i, name := range o.engines {
+		r, err := startPython(ctx, name, b.twin, path, folder, o.flags())
+		failed[i+1] = err
+		list = append(list, r)
+	}
+	times, err := takeTurns(list, failed, o)
+	if err != nil {
+		return err
+	}
+	cells := []string{b.name, fmt.Sprintf("%.1f ms", 1e3*median(slices.Concat(times[0]...)))}
+	for i := range o.engines {
+		cells = append(cells, ratios(times[0], times[i+1]))
+	}
+	err = agree(list, failed, o)
+	for _, f := range failed {
+		if f != nil {
+			log.Printf("%s: %v", b.name, f)
+		}
+	}
+	fmt.Fprintf(w, "| %s |\n", strings.Join(cells, " | "))
+	return err
+}
+
+func (o options) compileOptions() []emily.CompileOption { return nil }
+
+func (o options) flags() (list []string) {
+	if o.gpu {
+		list = append(list, "--gpu")
+	}
+	if o.bf16 {
+		list = append(list, "--bf16")
+	}
+	return list
+}
+
+// roundTime is how long an engine's turn takes where the number of runs is not given.
+const roundTime = 500 * time.Millisecond
+
+// takeTurns measures: times[engine][round] are seconds. Each engine warms up with two runs. Those that failed are left out.
+func takeTurns(list []engine, failed []error, o options) (times [][][]float64, err error) {
+	times = make([][][]float64, len(list))
+	runs := make([]int, len(list))
+	for i, e := range list {
+		if failed[i] != nil {
+			continue
+		}
+		warm, err := e.run(2)
+		if failed[i] = err; err != nil {
+			continue
+		}
+		log.Print(e.about())
+		if runs[i] = o.runs; o.runs == 0 {
+			runs[i] = max(1, int(roundTime.Seconds()/warm[1]))
+		}
+	}
+	if failed[0] != nil {
+		return nil, failed[0]
+	}
+	for range o.rounds {
+		for i, e := range list {
+			if failed[i] != nil {
+				continue
+			}
+			var t []float64
+			t, failed[i] = e.run(runs[i])
+			times[i] = append(times[i], t)
+		}
+	}
+	return times, failed[0]
+}
+
+// agree ends the engines and compares their first outputs with Emily's. Peers of random weights have nothing to compare.
+func agree(list []engine, failed []error, o options) error {
+	var want *ir.Tensor
+	var errs []error
+	tol := conformance.Lanes
+	if o.bf16 {
+		tol = conformance.Tolerances{ir.F32: conformance.Lanes[ir.BF16]}
+	}
+	for i, e := range list {
+		if failed[i] != nil {
+			continue
+		}
+		got, err := e.finish()
+		switch {
+		case err != nil:
+			errs = append(errs, err)
+		case i == 0:
+			want = got
+		case !strings.HasPrefix(o.engines[i-1], "torch"):
+			if d := conformance.CompareDatum(o.engines[i-1], got, want, conformance.Scaled(tol, want)); d != nil {
+				errs = append(errs, d)
+			}
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,40 @@
+"""The hand-written MLX models by architecture, and what it takes to run them."""
+
+import mlx.core as mx
+import numpy as np
+from mlx.utils import tree_map
+from weights import Weights
+
+
+def build(architecture, w, heads):
+    match architecture:
+        case "distilbert":
+            from distilbert import Model
+        case "vit":
+            from vit import Model
+        case "whisper-encoder":
+            from whisper import Encoder as Model
+        case "whisper-decoder":
+            from whisper import Decoder as Model
+        case "resnet":
+            from resnet import Model
+        case "qwen3":
+            from qwen3 import Model
+    return Model(w, heads) if heads else Model(w)
+
+
+def mlx(args, inputs):
+    architecture, _, heads = args.architecture.partition(":")
+    mx.set_default_device(mx.gpu if args.gpu else mx.cpu)
+    model = build(architecture, Weights(args.model), int(heads or 0))
+    half = lambda a: a.astype(mx.bfloat16) if args.bf16 and a.dtype == mx.float32 else a
+    model.update(tree_map(half, model.parameters()))
+    mx.eval(model.parameters())
+    given = {name: half(mx.array(a)) for name, a in inputs.items()}
+
+    def run():
+        out = model(**given)
+        mx.eval(out)
+        return np.asarray(out.astype(mx.float32))
+
+    return f"mlx {mx.__version__} on {mx.default_device()}", run

@@ -1,0 +1,86 @@
+package fuse
+
+import (
+	"math"
+
+	"github.com/emilyc/emily/ir"
+	"github.com/emilyc/emily/passes/rewrite"
+)
+
+var activationRules = []rewrite.Rule{
+	fusion("gelu", "gelu", "x · (1 + erf(x/√2)) / 2, x · (1 + tanh(√(2/π) · (x + 0.044715x³))) / 2: gelu", gelu, ir.Mul, ir.Div),
+	fusion("silu", "silu", "x · sigmoid(x): silu", silu, ir.Mul, ir.Div),
+	fusion("mish", "mish", "x · tanh(softplus(x)): mish", mish, ir.Mul),
+	fusion("softplus", "softplus", "log(1 + exp(x)): softplus", softplus, ir.Log),
+	fusion("hard_swish", "hard-swish", "x · clip(x/6 + 1/2, 0, 1): hard_swish", hardSwish, ir.Mul, ir.Div),
+}
+
+// The forms of gelu: by erf, and by tanh with the cubic term inside or taken out.
+var (
+	geluErf  = times(0.5, to{1, only(op(ir.Add, number(1), only(op(ir.Erf, times(math.Sqrt2/2, to{1, is("x")})))))}, to{1, is("x")})
+	geluTanh = times(0.5, to{1, only(op(ir.Add, number(1), only(op(ir.Tanh, either(tanhCube, tanhSquare)))))}, to{1, is("x")})
+
+	tanhCube   = times(math.Sqrt(2/math.Pi), to{1, op(ir.Add, times(0.044715, to{3, is("x")}), is("x"))})
+	tanhSquare = times(math.Sqrt(2/math.Pi), to{1, op(ir.Add, times(0.044715, to{2, is("x")}), number(1))}, to{1, is("x")})
+)
+
+func gelu(m *match, o *ir.Op) *ir.Value {
+	switch {
+	case m.find(geluErf, o.Result()):
+		return m.Op(ir.Gelu, &ir.GeluAttrs{}, m.get("x"))
+	case m.find(geluTanh, o.Result()):
+		return m.Op(ir.Gelu, &ir.GeluAttrs{Tanh: true}, m.get("x"))
+	}
+	return nil
+}
+
+var siluForm = times(1, to{1, only(op(ir.Sigmoid, is("x")))}, to{1, is("x")})
+
+func silu(m *match, o *ir.Op) *ir.Value {
+	if !m.find(siluForm, o.Result()) {
+		return nil
+	}
+	return m.Op(ir.Silu, nil, m.get("x"))
+}
+
+var mishForm = times(1, to{1, only(op(ir.Tanh, op(ir.Softplus, is("x"))))}, to{1, is("x")})
+
+func mish(m *match, o *ir.Op) *ir.Value {
+	if !m.find(mishForm, o.Result()) {
+		return nil
+	}
+	return m.Op(ir.Mish, nil, m.get("x"))
+}
+
+var softplusForm = op(ir.Log, only(op(ir.Add, only(op(ir.Exp, is("x"))), number(1))))
+
+func softplus(m *match, o *ir.Op) *ir.Value {
+	if !m.find(softplusForm, o.Result()) {
+		return nil
+	}
+	return m.Op(ir.Softplus, nil, m.get("x"))
+}
+
+// clipped is p between lo and hi.
+func clipped(lo, hi float64, p pat) pat {
+	return either(
+		op(ir.Min, only(op(ir.Max, p, number(lo))), number(hi)),
+		op(ir.Max, only(op(ir.Min, p, number(hi))), number(lo)))
+}
+
+var hardSwishForm = either(
+	times(1, to{1, only(where(op(ir.HardSigmoid, is("x")), "has another slope or offset", isSixthRamp))}, to{1, is("x")}),
+	times(1.0/6, to{1, only(clipped(0, 6, op(ir.Add, is("x"), number(3))))}, to{1, is("x")}))
+
+// isSixthRamp reports whether o is clip(x/6 + 1/2, 0, 1).
+func isSixthRamp(_ *match, o *ir.Op) bool {
+	a := o.Attrs.(*ir.AlphaAttrs)
+	return near(a.Alpha, 1.0/6, o.Result().DType(), 1) && a.Beta == 0.5
+}
+
+func hardSwish(m *match, o *ir.Op) *ir.Value {
+	if !m.find(hardSwishForm, o.Result()) {
+		return nil
+	}
+	return m.Op(ir.HardSwish, nil, m.get("x"))
+}

@@ -1,0 +1,62 @@
+// Package fuse turns what exporters write out op by op back into composites: layer_norm, gelu, attention and their like.
+//
+// A composite is computed in one go and rounded once, its parts are rounded one by one: results differ by that, and where
+// a part overflows but the composite does not. docs/passes.md states the tolerance.
+package fuse
+
+import (
+	"slices"
+
+	"github.com/emilyc/emily/ir"
+	"github.com/emilyc/emily/passes/rewrite"
+)
+
+// Rules are the rules of the pass, by family.
+var Rules = slices.Concat(activationRules, softmaxRules, normRules, linearRules, convRules)
+
+// Patterns are what rules find, by the names under which they are explained, each with the kinds that tell it from others:
+// such an op that is left was not fused.
+var Patterns = []Pattern{
+	{"gelu", []ir.Kind{ir.Erf, ir.Tanh}},
+	{"silu", []ir.Kind{ir.Sigmoid}},
+	{"mish", []ir.Kind{ir.Tanh, ir.Softplus}},
+	{"softplus", []ir.Kind{ir.Exp}},
+	{"hard_swish", []ir.Kind{ir.HardSigmoid, ir.Min}},
+	{"softmax", []ir.Kind{ir.Exp}},
+	{"log_softmax", []ir.Kind{ir.Log}},
+	{"layer_norm", []ir.Kind{ir.ReduceMean}},
+	{"rms_norm", []ir.Kind{ir.ReduceMean}},
+	{"linear", []ir.Kind{ir.MatMul}},
+	{"batch_norm", []ir.Kind{ir.BatchNorm}},
+	{"conv", []ir.Kind{ir.Conv}},
+}
+
+// Pattern is a row of Patterns.
+type Pattern struct {
+	Name string
+	Keys []ir.Kind
+}
+
+// Run applies Rules.
+func Run(m *ir.Module, c *rewrite.Context) error { return rewrite.Apply(m, c, Rules) }
+
+// fusion makes a rule of a function that gives what stands for op's result, or nil. The attempts that come as far as an op
+// of the pattern's keys are near misses, and explained.
+func fusion(pattern, name, doc string, f func(*match, *ir.Op) *ir.Value, kinds ...ir.Kind) rewrite.Rule {
+	i := slices.IndexFunc(Patterns, func(p Pattern) bool { return p.Name == pattern })
+	keys := Patterns[i].Keys
+	return rewrite.Rule{Name: name, Doc: doc, Kinds: kinds, Rewrite: func(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
+		m := &match{Rewriter: rw, keys: keys, at: op}
+		m.far.Pattern = pattern
+		v := f(m, op)
+		if v != nil && !rw.SameType(v.Type, op.Result().Type) {
+			m.no(op.Result(), "the result would be %s, not %s", v.Type, op.Result().Type)
+			v = nil
+		}
+		if v == nil {
+			m.explain()
+			return nil
+		}
+		return rewrite.One(v)
+	}}
+}

@@ -1,0 +1,125 @@
+package fuse
+
+import (
+	"slices"
+
+	"github.com/emilyc/emily/ir"
+	"github.com/emilyc/emily/passes/rewrite"
+)
+
+var normRules = []rewrite.Rule{
+	fusion("layer_norm", "layer-norm", "(x - mean(x)) / √(mean((x - mean(x))²) + ε): layer_norm", layerNorm, ir.Mul, ir.Div),
+	fusion("rms_norm", "rms-norm", "x / √(mean(x²) + ε): rms_norm", rmsNorm, ir.Mul, ir.Div),
+	fusion("layer_norm", "norm-scale", "layer_norm or rms_norm without a scale, times w over the normalised axes: with it", normScale, ir.Mul),
+	fusion("layer_norm", "norm-bias", "layer_norm without a bias, plus b over the normalised axes: with it", normBias, ir.Add),
+	fusion("layer_norm", "norm-between-casts", "a norm or softmax in f32 of what is f16 or bf16 before and after: in that dtype", normBetweenCasts, ir.Cast),
+}
+
+// mean is the mean over the last axes, which stay as axes of size 1; it is named, for its axes to be looked up.
+func mean(name string, p pat) pat {
+	return named(name, where(op(ir.ReduceMean, p), "is not over the last axes, kept", overLast))
+}
+
+// overLast reports whether o reduces its last axes, at least one, and keeps them.
+func overLast(_ *match, o *ir.Op) bool {
+	a := o.Attrs.(*ir.ReduceAttrs)
+	return a.KeepDims && len(a.Axes) > 0 && a.Axes[0] == int64(o.Args[0].Rank()-len(a.Axes))
+}
+
+// normalised is x / √(mean(x²) + ε).
+var normalised = times(1,
+	to{-0.5, op(ir.Add, mean("square", times(1, to{2, is("x")})), constant("epsilon"))},
+	to{1, is("x")})
+
+var centred = op(ir.Sub, is("centre of"), mean("mean", is("centre of")))
+
+func layerNorm(m *match, o *ir.Op) *ir.Value {
+	if !m.find(normalised, o.Result()) || !m.find(centred, m.get("x")) {
+		return nil
+	}
+	square, mean := m.get("square"), m.get("mean")
+	if !ir.EqualAttrs(square.Def.Attrs, mean.Def.Attrs) {
+		m.no(square, "is over other axes than the mean")
+		return nil
+	}
+	return m.Op(ir.LayerNorm, m.normAttrs(), m.get("centre of"), nil, nil)
+}
+
+func rmsNorm(m *match, o *ir.Op) *ir.Value {
+	if !m.find(normalised, o.Result()) {
+		return nil
+	}
+	return m.Op(ir.RMSNorm, m.normAttrs(), m.get("x"), nil)
+}
+
+func (m *match) normAttrs() *ir.NormAttrs {
+	return &ir.NormAttrs{Axis: m.get("square").Def.Attrs.(*ir.ReduceAttrs).Axes[0], Epsilon: m.scalar("epsilon")}
+}
+
+// normScale: operand 1 is the scale of both norms.
+func normScale(m *match, o *ir.Op) *ir.Value {
+	return m.giveParameter(o, 1, func(norm *ir.Op) bool { return norm.Arg(1) == nil && norm.Arg(2) == nil })
+}
+
+func normBias(m *match, o *ir.Op) *ir.Value {
+	return m.giveParameter(o, 2, func(norm *ir.Op) bool { return norm.Kind == ir.LayerNorm && norm.Arg(2) == nil })
+}
+
+// giveParameter makes the other operand of o the norm's operand i, where the norm may have it.
+func (m *match) giveParameter(o *ir.Op, i int, may func(norm *ir.Op) bool) *ir.Value {
+	for k, a := range o.Args {
+		norm := rewrite.Def(a, ir.LayerNorm, ir.RMSNorm)
+		if norm == nil || !may(norm) {
+			continue
+		}
+		p := m.parameter(norm, o.Args[1-k])
+		if p == nil {
+			continue
+		}
+		args := slices.Clone(norm.Args)
+		args[i] = p
+		return m.Op(norm.Kind, norm.Attrs, args...)
+	}
+	return nil
+}
+
+// parameter is v with the shape of the axes that norm is over, nil where it has another.
+func (m *match) parameter(norm *ir.Op, v *ir.Value) *ir.Value {
+	want := norm.Args[0].Shape()[norm.Attrs.(*ir.NormAttrs).Axis:]
+	extra := v.Rank() - len(want)
+	if extra < 0 || !slices.EqualFunc(v.Shape()[extra:], want, m.SameDim) {
+		return nil
+	}
+	axes := make([]int64, extra)
+	for i := range axes {
+		axes[i] = int64(i)
+		if !v.Shape()[i].Is(1) {
+			return nil
+		}
+	}
+	if extra == 0 {
+		return v
+	}
+	return m.Op(ir.Squeeze, &ir.AxesAttrs{Axes: axes}, v)
+}
+
+// normBetweenCasts: the kernels compute in f32 whatever the dtype. Parameters must have been of the narrow dtype too.
+func normBetweenCasts(m *match, o *ir.Op) *ir.Value {
+	norm := rewrite.Def(o.Args[0], ir.LayerNorm, ir.RMSNorm, ir.Softmax, ir.LogSoftmax)
+	d := o.Result().DType()
+	if norm == nil || d != ir.F16 && d != ir.BF16 || !o.Args[0].HasOneUse() {
+		return nil
+	}
+	args := make([]*ir.Value, len(norm.Args))
+	for i, a := range norm.Args {
+		if a == nil {
+			continue
+		}
+		cast := rewrite.Def(a, ir.Cast)
+		if cast == nil || cast.Args[0].DType() != d {
+			return nil
+		}
+		args[i] = cast.Args[0]
+	}
+	return m.Op(norm.Kind, norm.Attrs, args...)
+}

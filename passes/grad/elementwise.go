@@ -1,0 +1,219 @@
+package grad
+
+import (
+	"math"
+
+	"github.com/emilyc/emily/ir"
+)
+
+// unary is the rule of y = f(x) whose cotangent f computes from x, y and the cotangent d of y.
+func unary(f func(t *tape, x, y, d *ir.Value) *ir.Value) Rule {
+	return func(t *tape) {
+		t.give(0, func() *ir.Value { return f(t, t.x(0), t.op.Result(), t.d(0)) })
+	}
+}
+
+// factor is the rule of y = f(x) whose derivative f computes.
+func factor(f func(t *tape, x, y *ir.Value) *ir.Value) Rule {
+	return unary(func(t *tape, x, y, d *ir.Value) *ir.Value { return t.times(d, f(t, x, y)) })
+}
+
+var (
+	gradAbs  = factor(func(t *tape, x, _ *ir.Value) *ir.Value { return t.f(ir.Sign, x) })
+	gradNeg  = unary(func(t *tape, _, _, d *ir.Value) *ir.Value { return t.f(ir.Neg, d) })
+	gradSqrt = unary(func(t *tape, _, y, d *ir.Value) *ir.Value { return t.over(t.scaled(d, 0.5), y) })
+
+	gradRsqrt      = factor(func(t *tape, x, y *ir.Value) *ir.Value { return t.scaled(t.over(y, x), -0.5) })
+	gradReciprocal = unary(func(t *tape, _, y, d *ir.Value) *ir.Value { return t.times(t.f(ir.Neg, d), t.square(y)) })
+
+	gradExp = factor(func(_ *tape, _, y *ir.Value) *ir.Value { return y })
+	gradLog = unary(func(t *tape, x, _, d *ir.Value) *ir.Value { return t.over(d, x) })
+
+	gradSin = factor(func(t *tape, x, _ *ir.Value) *ir.Value { return t.f(ir.Cos, x) })
+	gradCos = unary(func(t *tape, x, _, d *ir.Value) *ir.Value { return t.times(t.f(ir.Neg, d), t.f(ir.Sin, x)) })
+	gradTan = factor(func(t *tape, _, y *ir.Value) *ir.Value { return t.shifted(t.square(y), 1) })
+
+	gradAsin = factor(func(t *tape, x, _ *ir.Value) *ir.Value { return t.f(ir.Rsqrt, t.oneMinusSquare(x)) })
+	gradAcos = unary(func(t *tape, x, _, d *ir.Value) *ir.Value {
+		return t.times(t.f(ir.Neg, d), t.f(ir.Rsqrt, t.oneMinusSquare(x)))
+	})
+	gradAtan = unary(func(t *tape, x, _, d *ir.Value) *ir.Value { return t.over(d, t.shifted(t.square(x), 1)) })
+
+	gradSinh = factor(func(t *tape, x, _ *ir.Value) *ir.Value { return t.f(ir.Cosh, x) })
+	gradCosh = factor(func(t *tape, x, _ *ir.Value) *ir.Value { return t.f(ir.Sinh, x) })
+	gradTanh = factor(func(t *tape, _, y *ir.Value) *ir.Value { return t.from(1, t.square(y)) })
+
+	gradAsinh = factor(func(t *tape, x, _ *ir.Value) *ir.Value { return t.f(ir.Rsqrt, t.shifted(t.square(x), 1)) })
+	gradAcosh = factor(func(t *tape, x, _ *ir.Value) *ir.Value {
+		return t.f(ir.Rsqrt, t.times(t.shifted(x, -1), t.shifted(x, 1)))
+	})
+	gradAtanh = unary(func(t *tape, x, _, d *ir.Value) *ir.Value { return t.over(d, t.oneMinusSquare(x)) })
+
+	gradErf = factor(func(t *tape, x, _ *ir.Value) *ir.Value {
+		return t.scaled(t.f(ir.Exp, t.f(ir.Neg, t.square(x))), 2/math.Sqrt(math.Pi))
+	})
+)
+
+// oneMinusSquare is 1 - x², exact near ±1.
+func (t *tape) oneMinusSquare(x *ir.Value) *ir.Value { return t.times(t.from(1, x), t.shifted(x, 1)) }
+
+var (
+	gradSigmoid  = factor(func(t *tape, _, y *ir.Value) *ir.Value { return t.times(y, t.from(1, y)) })
+	gradSoftplus = factor(func(t *tape, x, _ *ir.Value) *ir.Value { return t.f(ir.Sigmoid, x) })
+	gradSilu     = factor(func(t *tape, x, _ *ir.Value) *ir.Value {
+		s := t.f(ir.Sigmoid, x)
+		return t.times(s, t.shifted(t.times(x, t.from(1, s)), 1))
+	})
+	gradMish = factor(func(t *tape, x, _ *ir.Value) *ir.Value {
+		h := t.f(ir.Tanh, t.f(ir.Softplus, x))
+		return t.plus(h, t.times(t.times(x, t.f(ir.Sigmoid, x)), t.from(1, t.square(h))))
+	})
+	gradGelu = factor(func(t *tape, x, _ *ir.Value) *ir.Value {
+		if t.op.Attrs.(*ir.GeluAttrs).Tanh {
+			return t.tanhGelu(x)
+		}
+		cdf := t.scaled(t.shifted(t.f(ir.Erf, t.scaled(x, math.Sqrt2/2)), 1), 0.5)
+		pdf := t.scaled(t.f(ir.Exp, t.scaled(t.square(x), -0.5)), 1/math.Sqrt(2*math.Pi))
+		return t.plus(cdf, t.times(x, pdf))
+	})
+
+	gradRelu      = unary(func(t *tape, x, _, d *ir.Value) *ir.Value { return t.where(t.positive(x), d) })
+	gradLeakyRelu = unary(func(t *tape, x, _, d *ir.Value) *ir.Value {
+		return t.b.Op(ir.Where, nil, t.positive(x), d, t.scaled(d, t.op.Attrs.(*ir.AlphaAttrs).Alpha))
+	})
+	gradElu = unary(func(t *tape, x, _, d *ir.Value) *ir.Value {
+		low := t.b.Op(ir.Min, nil, x, t.numberLike(x, 0)) // what is not taken must not overflow
+		slope := t.scaled(t.f(ir.Exp, low), t.op.Attrs.(*ir.AlphaAttrs).Alpha)
+		return t.b.Op(ir.Where, nil, t.positive(x), d, t.times(d, slope))
+	})
+	gradHardSigmoid = unary(func(t *tape, _, y, d *ir.Value) *ir.Value {
+		return t.where(t.inside(y, 0, 1), t.scaled(d, t.op.Attrs.(*ir.AlphaAttrs).Alpha))
+	})
+	gradHardSwish = unary(func(t *tape, x, _, d *ir.Value) *ir.Value {
+		inner := t.times(d, t.shifted(t.scaled(x, 1.0/3), 0.5))
+		return t.b.Op(ir.Where, nil, t.inside(x, -3, 3), inner, t.where(t.positive(x), d))
+	})
+)
+
+// tanhGelu is the derivative of x/2·(1 + tanh(c·(x + 0.044715·x³))).
+func (t *tape) tanhGelu(x *ir.Value) *ir.Value {
+	const a = 0.044715
+	c := math.Sqrt(2 / math.Pi)
+	square := t.square(x)
+	h := t.f(ir.Tanh, t.scaled(t.times(x, t.shifted(t.scaled(square, a), 1)), c))
+	inner := t.scaled(t.shifted(t.scaled(square, 3*a), 1), c)
+	left := t.scaled(t.shifted(h, 1), 0.5)
+	right := t.times(t.scaled(x, 0.5), t.times(t.from(1, t.square(h)), inner))
+	return t.plus(left, right)
+}
+
+// inside is lo < x < hi.
+func (t *tape) inside(x *ir.Value, lo, hi float64) *ir.Value {
+	return t.b.Op(ir.And, nil, t.less(t.numberLike(x, lo), x), t.less(x, t.numberLike(x, hi)))
+}
+
+// gradCast: the cotangent in the operand's dtype.
+func gradCast(t *tape) {
+	t.give(0, func() *ir.Value { return t.cast(t.d(0), t.x(0).DType()) })
+}
+
+func gradAdd(t *tape) {
+	t.give(0, func() *ir.Value { return t.d(0) })
+	t.give(1, func() *ir.Value { return t.d(0) })
+}
+
+func gradSub(t *tape) {
+	t.give(0, func() *ir.Value { return t.d(0) })
+	t.give(1, func() *ir.Value { return t.f(ir.Neg, t.d(0)) })
+}
+
+func gradMul(t *tape) {
+	t.give(0, func() *ir.Value { return t.times(t.d(0), t.x(1)) })
+	t.give(1, func() *ir.Value { return t.times(t.d(0), t.x(0)) })
+}
+
+func gradDiv(t *tape) {
+	d := t.over(t.d(0), t.x(1))
+	t.give(0, func() *ir.Value { return d })
+	t.give(1, func() *ir.Value { return t.times(t.f(ir.Neg, d), t.op.Result()) })
+}
+
+// gradPow: b·aᵇ⁻¹, 0 where b is 0; and y·ln a, 0 where a is 0. Of a negative base the exponent's is NaN.
+func gradPow(t *tape) {
+	a, b, y, d := t.x(0), t.x(1), t.op.Result(), t.d(0)
+	t.give(0, func() *ir.Value {
+		if c, ok := floatOf(b); ok {
+			return t.times(d, t.powerSlope(a, c))
+		}
+		e := t.cast(b, a.DType())
+		slope := t.times(e, t.b.Op(ir.Pow, nil, a, t.shifted(e, -1)))
+		return t.times(d, t.unless(t.equal(e, t.numberLike(e, 0)), slope))
+	})
+	t.give(1, func() *ir.Value {
+		zero := t.equal(a, t.numberLike(a, 0))
+		safe := t.b.Op(ir.Where, nil, zero, t.numberLike(a, 1), a)
+		return t.cast(t.times(d, t.times(y, t.f(ir.Log, safe))), b.DType())
+	})
+}
+
+// powerSlope is c·aᶜ⁻¹, without a power for small exponents.
+func (t *tape) powerSlope(a *ir.Value, c float64) *ir.Value {
+	switch c {
+	case 0, 1:
+		return t.numberLike(a, c)
+	case 2:
+		return t.scaled(a, 2)
+	case 3:
+		return t.scaled(t.square(a), 3)
+	case 0.5:
+		return t.scaled(t.f(ir.Rsqrt, a), 0.5)
+	}
+	return t.scaled(t.b.Op(ir.Pow, nil, a, t.numberLike(a, c-1)), c)
+}
+
+// floatOf is the value of a constant of one element and rank 0.
+func floatOf(v *ir.Value) (float64, bool) {
+	if v.Def == nil || v.Def.Kind != ir.Const || v.Rank() != 0 {
+		return 0, false
+	}
+	t, err := v.Def.Attrs.(*ir.ConstAttrs).Tensor()
+	switch {
+	case err != nil:
+		return 0, false
+	case v.DType() == ir.F32:
+		return float64(ir.View[float32](t)[0]), true
+	case v.DType() == ir.F64:
+		return ir.View[float64](t)[0], true
+	case v.DType() == ir.F16 || v.DType() == ir.BF16:
+		return ir.DecodeFloat(v.DType(), ir.View[uint16](t)[0]), true
+	case v.DType().IsInt():
+		return float64(t.Ints()[0]), true
+	}
+	return 0, false
+}
+
+// gradMod: y = a - q·b with a whole q, whose derivative is 0.
+func gradMod(t *tape) {
+	t.give(0, func() *ir.Value { return t.d(0) })
+	t.give(1, func() *ir.Value {
+		q := t.f(ir.Round, t.over(t.minus(t.x(0), t.op.Result()), t.x(1)))
+		return t.times(t.f(ir.Neg, t.d(0)), q)
+	})
+}
+
+// gradExtreme: to the operand that wins; equal operands get half each.
+func gradExtreme(t *tape) {
+	d, a, b := t.d(0), t.x(0), t.x(1)
+	tie := func() *ir.Value { return t.where(t.equal(a, b), t.scaled(d, 0.5)) }
+	first, second := t.less(b, a), t.less(a, b)
+	if t.op.Kind == ir.Min {
+		first, second = second, first
+	}
+	t.give(0, func() *ir.Value { return t.b.Op(ir.Where, nil, first, d, tie()) })
+	t.give(1, func() *ir.Value { return t.b.Op(ir.Where, nil, second, d, tie()) })
+}
+
+func gradWhere(t *tape) {
+	t.give(1, func() *ir.Value { return t.where(t.x(0), t.d(0)) })
+	t.give(2, func() *ir.Value { return t.unless(t.x(0), t.d(0)) })
+}

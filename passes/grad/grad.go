@@ -1,0 +1,237 @@
+// Package grad is reverse-mode automatic differentiation as an IR-to-IR pass: the gradient of a function is a function, which
+// is printed, verified, optimised, interpreted, lowered and differentiated like any other.
+//
+// There is one Rule for each kind that has a derivative, in the table Rules, in a file named after the kind's family; docs/autodiff.md
+// gives the formulas.
+package grad
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/emilyc/emily/ir"
+)
+
+// Options say what Build differentiates.
+type Options struct {
+	Loss    string    // the output that is differentiated; "" is the only one
+	Wrt     []string  // inputs, and constants by the names that Params lists
+	Reduce  Reduction // makes a scalar of the loss before it is differentiated
+	Seed    string    // an input to add, of the loss's type: its cotangent; "" is 1, of a scalar loss
+	Outputs bool      // keep the outputs of the function, before the gradients
+}
+
+// Build is a copy of m whose main function gives the gradients of an output. Its inputs are those of m's, then the seed; its
+// results are m's where they are kept, the loss where it is reduced (named "loss", or as Options.Loss with ".loss" where that is taken),
+// and a gradient for each of Wrt, of its type and named as it is with ".grad" after it. What the loss does not depend on has a gradient of zeros.
+//
+// Errors are *ir.Error: of a name that is not there, of a target that is not a float tensor, of a loss that is
+// no scalar while nothing says how it becomes one, and of an op on the way that cannot be differentiated, which is located.
+func Build(m *ir.Module, o Options) (*ir.Module, error) {
+	c := m.Clone()
+	f := c.Main()
+	if f == nil {
+		return nil, failure(m, ir.ValueError, "", "the module holds no function to differentiate")
+	}
+	loss, err := lossOf(f, o.Loss)
+	if err != nil {
+		return nil, err
+	}
+	wrt, err := targets(f, o.Wrt)
+	if err != nil {
+		return nil, err
+	}
+	outputs := slices.Clone(f.Results())
+	last := f.Body.Terminator()
+	f.Body.Ops = f.Body.Ops[:len(f.Body.Ops)-1]
+	last.Detach()
+	b := ir.NewBuilder(f.Body)
+	y := reduced(b, outputs[loss], o.Reduce)
+	if err := b.Err(); err != nil {
+		return nil, err
+	}
+	seed, err := seedOf(f, y, o)
+	if err != nil {
+		return nil, err
+	}
+	grads, err := Append(b, y, seed, wrt)
+	if err != nil {
+		return nil, err
+	}
+	results, names := []*ir.Value{}, []string{}
+	if o.Outputs {
+		results, names = outputs, slices.Clone(f.Outputs)
+	}
+	if o.Reduce != None {
+		results, names = append(results, y), append(names, lossName(f, o.Outputs, loss))
+	}
+	for i, g := range grads {
+		results, names = append(results, g), append(names, o.Wrt[i]+".grad")
+	}
+	b.Loc = 0
+	b.Yield(results...)
+	f.Outputs = names
+	return c, b.Err()
+}
+
+// Append emits at the end of b's region the gradients of y with respect to each of wrt, all values of that region. Seed is the
+// cotangent of y, of its type; nil stands for ones. A gradient has the type of its value. It may extend loops and scans of the region by results
+// that hold what the gradient needs of every iteration.
+//
+// Errors are *ir.Error, and name the op that cannot be differentiated.
+func Append(b *ir.Builder, y, seed *ir.Value, wrt []*ir.Value) ([]*ir.Value, error) {
+	t := newTape(b, &Rules)
+	loc := b.Loc
+	defer func() { b.Loc = loc }()
+	for _, v := range append([]*ir.Value{y}, wrt...) {
+		if !differentiable(v.Type) {
+			return nil, &ir.Error{Kind: ir.DTypeError, Loc: origin(v), Msg: fmt.Sprintf("a gradient of or with respect to %s", v.Type),
+				Remedy: "floats of 16, 32 and 64 bits have gradients: give one of these"}
+		}
+	}
+	for _, v := range wrt {
+		t.active[v] = true
+	}
+	ops := slices.Clone(b.Region().Ops)
+	t.mark(ops)
+	if seed == nil {
+		seed = t.full(y, 1)
+	}
+	t.cot[y] = seed
+	t.run(ops)
+	out := make([]*ir.Value, len(wrt))
+	for i, v := range wrt {
+		if out[i] = t.cot[v]; out[i] == nil {
+			out[i] = t.full(v, 0)
+		}
+	}
+	return out, b.Err()
+}
+
+// Reduction makes a scalar of a loss.
+type Reduction string
+
+// The reductions.
+const (
+	None       Reduction = ""
+	Sum        Reduction = "sum"
+	Mean       Reduction = "mean"
+	MeanSquare Reduction = "mean-square"
+)
+
+// ParseReduction reads none, sum, mean or mean-square.
+func ParseReduction(s string) (Reduction, error) {
+	switch r := Reduction(s); r {
+	case "none":
+		return None, nil
+	case None, Sum, Mean, MeanSquare:
+		return r, nil
+	}
+	return None, fmt.Errorf("reduction %q: use none, sum, mean or mean-square", s)
+}
+
+func reduced(b *ir.Builder, y *ir.Value, r Reduction) *ir.Value {
+	kind := ir.ReduceMean
+	switch r {
+	case None:
+		return y
+	case Sum:
+		kind = ir.ReduceSum
+	case MeanSquare:
+		y = b.Op(ir.Mul, nil, y, y)
+	}
+	return b.Op(kind, &ir.ReduceAttrs{Axes: upTo(y.Rank())}, y)
+}
+
+func lossName(f *ir.Func, kept bool, loss int) string {
+	if kept && slices.Contains(f.Outputs, "loss") {
+		return f.Outputs[loss] + ".loss"
+	}
+	return "loss"
+}
+
+// lossOf is the place of the output of that name.
+func lossOf(f *ir.Func, name string) (int, error) {
+	i := slices.Index(f.Outputs, name)
+	if name == "" && len(f.Outputs) == 1 {
+		i = 0
+	}
+	if i < 0 {
+		return 0, failure(f.Module, ir.ValueError, "name one of the outputs: "+list(f.Outputs), "a loss %q", name)
+	}
+	if v := f.Results()[i]; !differentiable(v.Type) {
+		err := failure(f.Module, ir.DTypeError, "name a float output: there are "+list(floats(f)), "the loss %q is %s, which has no gradient", f.Outputs[i], v.Type)
+		if v.Def != nil {
+			err.Loc = v.Def.Location()
+		}
+		return 0, err
+	}
+	return i, nil
+}
+
+func floats(f *ir.Func) []string {
+	var names []string
+	for i, v := range f.Results() {
+		if differentiable(v.Type) {
+			names = append(names, f.Outputs[i])
+		}
+	}
+	return names
+}
+
+// seedOf adds the input that the seed is, or checks that none is needed.
+func seedOf(f *ir.Func, y *ir.Value, o Options) (*ir.Value, error) {
+	if o.Seed != "" {
+		if slices.ContainsFunc(f.Inputs(), func(p *ir.Value) bool { return p.Name == o.Seed }) {
+			return nil, failure(f.Module, ir.ValueError, "give the seed another name", "there is an input %q already", o.Seed)
+		}
+		return f.Body.AddParam(o.Seed, y.Type), nil
+	}
+	if n := f.Body.Reduce(y.Shape().NumElements()); !n.Is(1) {
+		err := failure(f.Module, ir.ShapeError, "reduce it to a scalar (sum, mean, mean-square), or give a seed: its cotangent, an input",
+			"the loss is %s, and gradients are those of a scalar", y.Type)
+		err.Loc = origin(y)
+		return nil, err
+	}
+	return nil, nil
+}
+
+// differentiable reports whether values of the type have cotangents.
+func differentiable(t ir.Type) bool {
+	return t.IsTensor() && (t.DType == ir.F64 || t.DType == ir.F32 || t.DType == ir.F16 || t.DType == ir.BF16)
+}
+
+// origin is where v comes from, as far as that is known.
+func origin(v *ir.Value) ir.Loc {
+	r := v.Region
+	if v.Def != nil {
+		if l := v.Def.Location(); l.File != "" || l.Node != "" {
+			return l
+		}
+		r = v.Def.Region
+	}
+	return ir.Loc{File: r.Func.Module.Name}
+}
+
+func failure(m *ir.Module, kind ir.ErrorKind, remedy, format string, args ...any) *ir.Error {
+	return &ir.Error{Kind: kind, Loc: ir.Loc{File: m.Name}, Msg: fmt.Sprintf(format, args...), Remedy: remedy}
+}
+
+// list is names for a message, many of them in part.
+func list(names []string) string {
+	const most = 12
+	if len(names) == 0 {
+		return "(there are none)"
+	}
+	more := ""
+	if len(names) > most {
+		more = fmt.Sprintf(", … (%d in all)", len(names))
+		names = names[:most]
+	}
+	quoted := make([]string, len(names))
+	for i, n := range names {
+		quoted[i] = fmt.Sprintf("%q", n)
+	}
+	return strings.Join(quoted, ", ") + more
+}
