@@ -8,7 +8,7 @@ EXPECTED = conformance/testdata/expected/onnx.txt
 READY = bin/emilyc setup >/dev/null 2>&1
 LANES = $(shell $(READY) && echo interp,interp-opt,roundtrip,mlx,python || echo interp,interp-opt,roundtrip)
 
-.PHONY: demo test build setup check unit race conformance expected status clean
+.PHONY: demo test build setup check unit race conformance expected status bench bench-gpu clean
 
 demo: build
 	@bin/emilyc setup || { echo; echo "MLX is not ready, so the interpreter runs the models. What is missing:"; bin/emilyc doctor || true; echo; }
@@ -42,7 +42,7 @@ race:
 # Needs pip, to fetch the cases.
 conformance: build
 	@if python3 -m pip --version >/dev/null 2>&1; then \
-	  set -x; bin/emilyc conformance onnx onnx-go && \
+	  set -x; bin/emilyc conformance onnx onnx-go --lanes interp,onnx && \
 	  if bin/emilyc doctor >/dev/null 2>&1; then $(COUNT); else echo "no MLX: what passes is not compared with docs/status.md"; fi; \
 	else echo "no pip: the official cases are left out"; fi
 
@@ -57,6 +57,22 @@ COUNT = bin/emilyc conformance onnx --lanes interp,mlx --fallback error --totals
 status: build
 	$(COUNT) --update
 	bin/emilyc ops --markdown $(TOTALS) >docs/status.md
+
+# Against hand-written Python MLX and others, side by side: see docs/benchmarks.md. Python is $$EMILY_PYTHON, or python3.
+GRAPHS ?= bin/graphs
+PYTHON = $(or $(EMILY_PYTHON),python3)
+
+bench: setup $(GRAPHS)
+	$(GO) run ./examples/benchmarks $(GRAPHS)
+
+bench-gpu: setup $(GRAPHS)
+	$(GO) run ./examples/benchmarks -gpu -only qwen3 -bf16 -engines mlx,torch-eager,torch-compile $(GRAPHS)
+	$(GO) run ./examples/benchmarks -gpu -only base -engines mlx,torch-eager,torch-compile $(GRAPHS)
+	$(GO) run ./examples/benchmarks -gpu -only resnet -engines mlx,torch-eager,torch-compile $(GRAPHS)
+
+# The graphs, where there are none: needs torch, transformers, torchvision, onnx and onnxscript.
+$(GRAPHS):
+	$(PYTHON) examples/benchmarks/python/export.py $(GRAPHS)
 
 clean:
 	rm -rf bin

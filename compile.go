@@ -26,6 +26,7 @@ type compileOptions struct {
 	pipeline []passes.Pass
 	fallback mlx.Fallback
 	compiled bool
+	half     ir.DType
 	verify   bool
 	warn     func(string)
 }
@@ -40,6 +41,9 @@ func WithBackend(b Backend) CompileOption { return func(o *compileOptions) { o.b
 func WithPipeline(p ...passes.Pass) CompileOption {
 	return func(o *compileOptions) { o.pipeline = p }
 }
+
+// WithPrecision has programs of f32 compute in d: f16 or bf16, or f32 (the default). Inputs and outputs keep their dtypes.
+func WithPrecision(d ir.DType) CompileOption { return func(o *compileOptions) { o.half = d } }
 
 // WithFallback says what becomes of ops that MLX cannot run (default mlx.FallbackWarn): an error that names them, or the
 // interpreter between two stages of MLX, with or without a warning.
@@ -75,13 +79,17 @@ func (m *Model) Compile(ctx context.Context, opts ...CompileOption) (*Executable
 	if build == nil {
 		return nil, fmt.Errorf("unknown backend %q: use interp, mlx or auto", o.backend)
 	}
+	pipeline, err := passes.InPrecision(o.pipeline, o.half)
+	if err != nil {
+		return nil, err
+	}
 	e := &Executable{model: m}
 	e.build = func(ctx context.Context, module *ir.Module, t *Timing) (program, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		start := time.Now()
-		if _, err := passes.Run(module, o.pipeline, passes.Options{Eval: interp.EvalOp, Verify: o.verify}); err != nil {
+		if _, err := passes.Run(module, pipeline, passes.Options{Eval: interp.EvalOp, Verify: o.verify}); err != nil {
 			return nil, err
 		}
 		t.Passes = time.Since(start)
@@ -97,7 +105,6 @@ func (m *Model) Compile(ctx context.Context, opts ...CompileOption) (*Executable
 	if m.base == nil {
 		return e, nil
 	}
-	var err error
 	if e.fixed, err = e.build(ctx, m.base.Clone(), &e.timing); err != nil {
 		_ = m.release()
 		return nil, err
@@ -129,8 +136,20 @@ func buildInterp(m *ir.Module, _ compileOptions, t *Timing) (program, error) {
 	return interpProgram{p}, nil
 }
 
-func (p interpProgram) run(ctx context.Context, inputs []ir.Datum) ([]ir.Datum, error) {
-	return p.Run(ctx, inputs)
+func (p interpProgram) run(ctx context.Context, inputs []ir.Datum, each func(OpTime)) ([]ir.Datum, error) {
+	return interpret(ctx, p.Program, inputs, each)
+}
+
+func interpret(ctx context.Context, p *interp.Program, inputs []ir.Datum, each func(OpTime)) ([]ir.Datum, error) {
+	if each == nil {
+		return p.Run(ctx, inputs)
+	}
+	return p.Profile(ctx, inputs, func(op *ir.Op, t time.Duration) {
+		if op.Kind == ir.Yield {
+			return
+		}
+		each(OpTime{Kind: op.Kind, Loc: op.Location(), Runs: 1, Time: t})
+	})
 }
 
 func (p interpProgram) close() error { return nil }

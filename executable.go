@@ -27,7 +27,8 @@ type Executable struct {
 
 // program is a module made ready to run by a backend.
 type program interface {
-	run(ctx context.Context, inputs []ir.Datum) ([]ir.Datum, error)
+	// run calls each, where it is not nil, for every call or op.
+	run(ctx context.Context, inputs []ir.Datum, each func(OpTime)) ([]ir.Datum, error)
 	close() error
 }
 
@@ -72,6 +73,10 @@ func (e *Executable) Run(ctx context.Context, inputs map[string]ir.Datum) (map[s
 
 // RunOrdered is Run for inputs and outputs in the order of Inputs and Outputs.
 func (e *Executable) RunOrdered(ctx context.Context, inputs []ir.Datum) ([]ir.Datum, error) {
+	return e.run(ctx, inputs, nil)
+}
+
+func (e *Executable) run(ctx context.Context, inputs []ir.Datum, each func(OpTime)) ([]ir.Datum, error) {
 	e.life.RLock()
 	defer e.life.RUnlock()
 	if e.closed {
@@ -84,9 +89,9 @@ func (e *Executable) RunOrdered(ctx context.Context, inputs []ir.Datum) ([]ir.Da
 		return nil, err
 	}
 	if e.fixed != nil {
-		return e.fixed.run(ctx, inputs)
+		return e.fixed.run(ctx, inputs, each)
 	}
-	return e.runSpecialised(ctx, inputs)
+	return e.runSpecialised(ctx, inputs, each)
 }
 
 // Close waits for the runs that have begun and frees what they use.
@@ -114,8 +119,8 @@ type owning struct {
 	blobs []*ir.Blob
 }
 
-func (p owning) run(ctx context.Context, inputs []ir.Datum) ([]ir.Datum, error) {
-	outputs, err := p.program.run(ctx, inputs)
+func (p owning) run(ctx context.Context, inputs []ir.Datum, each func(OpTime)) ([]ir.Datum, error) {
+	outputs, err := p.program.run(ctx, inputs, each)
 	for i, v := range outputs {
 		if t, ok := v.(*ir.Tensor); ok && p.views(t, inputs) {
 			c := *t
@@ -145,7 +150,7 @@ func within(part, whole []byte) bool {
 }
 
 // runSpecialised compiles for the values of the inputs that the import needs, and runs on the others.
-func (e *Executable) runSpecialised(ctx context.Context, inputs []ir.Datum) ([]ir.Datum, error) {
+func (e *Executable) runSpecialised(ctx context.Context, inputs []ir.Datum, each func(OpTime)) ([]ir.Datum, error) {
 	for {
 		keyed := e.cache.keyed(len(inputs))
 		p, done, err := e.cache.find(keyOf(inputs, keyed), func() (program, []bool, error) { return e.specialise(ctx, inputs) })
@@ -166,7 +171,7 @@ func (e *Executable) runSpecialised(ctx context.Context, inputs []ir.Datum) ([]i
 				rest = append(rest, v)
 			}
 		}
-		return p.run(ctx, rest)
+		return p.run(ctx, rest, each)
 	}
 }
 

@@ -64,12 +64,20 @@ func device() (mlx.Device, error) {
 	return mlx.CPU, err
 }
 
-func (p *mlxProgram) run(ctx context.Context, inputs []ir.Datum) ([]ir.Datum, error) {
+func (p *mlxProgram) run(ctx context.Context, inputs []ir.Datum, each func(OpTime)) ([]ir.Datum, error) {
 	return p.staged.Run(inputs, func(stage int, inputs []ir.Datum) ([]ir.Datum, error) {
 		if host := p.host[stage]; host != nil {
-			return host.Run(ctx, inputs)
+			return interpret(ctx, host, inputs, each)
 		}
-		return p.native[stage].Run(ctx, inputs)
+		if each == nil {
+			return p.native[stage].Run(ctx, inputs)
+		}
+		outputs, times, err := p.native[stage].Profile(ctx, inputs)
+		plan := p.staged.Stages[stage].Plan
+		for _, t := range times {
+			each(OpTime{Kind: t.Call.Kind, Loc: plan.Loc(t.Call.Loc), Call: t.Call.Op.String(), Runs: t.Runs, Time: t.Time})
+		}
+		return outputs, err
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/emilyc/emily/frontends/onnx"
 	"github.com/emilyc/emily/interp"
 	"github.com/emilyc/emily/ir"
+	"github.com/emilyc/emily/passes/grad"
 )
 
 // source is the file that a model comes from.
@@ -61,7 +62,7 @@ func readHead(path string, n int) ([]byte, error) {
 type onnxSource struct{ file *onnx.File }
 
 func (s onnxSource) module(dims map[string]int64, values map[string]*ir.Tensor) (*ir.Module, error) {
-	return onnx.Import(s.file, onnx.Options{Dims: dims, Values: values, Eval: interp.EvalOp})
+	return onnx.Import(s.file, onnx.Options{Dims: dims, Values: values, Eval: interp.EvalOp, Gradient: grad.Append})
 }
 
 func (s onnxSource) close() error { return s.file.Close() }

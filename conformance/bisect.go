@@ -49,7 +49,12 @@ func (b *bisection) wrong(m *ir.Module) (bool, error) {
 
 // rewrite finds the pass's rewrite after which results differ.
 func (b *bisection) rewrite(l Lane) error {
-	step, found, err := passes.Bisect(b.trial.module, passes.Default, passes.Options{Eval: interp.EvalOp}, b.wrong)
+	pipeline, err := passes.InPrecision(passes.Default, b.opts.Precision)
+	if err != nil {
+		return err
+	}
+	b.opts.Precision = ir.F32 // by the pipeline alone
+	step, found, err := passes.Bisect(b.trial.module, pipeline, passes.Options{Eval: interp.EvalOp}, b.wrong)
 	switch {
 	case err != nil:
 		return fmt.Errorf("bisection: %w", err)

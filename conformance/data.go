@@ -65,13 +65,13 @@ func freeInputs(g *pb.GraphProto) []*pb.ValueInfoProto {
 	return free
 }
 
-// ReadTensor reads a TensorProto file, such as input_0.pb.
-func ReadTensor(path string) (*ir.Tensor, error) {
-	p, err := onnx.ReadTensorPB(path)
+// ReadDatum reads a value of type t from a file in ONNX's format, such as input_0.pb.
+func ReadDatum(path string, t ir.Type) (ir.Datum, error) {
+	typ, err := onnx.TypeProto(t)
 	if err != nil {
 		return nil, err
 	}
-	return tensorOf(p)
+	return readDatum(path, typ)
 }
 
 func readDatum(path string, typ *pb.TypeProto) (ir.Datum, error) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/emilyc/emily/ir"
 )
@@ -70,13 +71,13 @@ type generator struct {
 // maxInputBytes bounds an input that is made up.
 const maxInputBytes = 8 << 30
 
-// randomItems is the length of random sequences.
+// randomItems is the length of random sequences and maps, and of their elements where that may differ.
 const randomItems = 2
 
 func (g *generator) datum(t ir.Type) (ir.Datum, error) {
 	switch t.Kind {
 	case ir.TensorType:
-		shape, err := g.sizes.Shape(t.Shape)
+		shape, err := g.sizes.Shape(sized(t.Shape))
 		if err != nil {
 			return nil, err
 		}
@@ -101,8 +102,37 @@ func (g *generator) datum(t ir.Type) (ir.Datum, error) {
 	case ir.OptionalType:
 		item, err := g.datum(*t.Elem)
 		return &ir.Optional{Elem: *t.Elem, Item: item}, err
+	case ir.MapType:
+		return g.mapping(t)
 	}
 	return nil, fmt.Errorf("no inputs of type %s are made here: give one with -i", t)
+}
+
+// sized has randomItems for the sizes of a list's elements that may differ.
+func sized(s ir.Shape) ir.Shape {
+	s = slices.Clone(s)
+	for i, d := range s {
+		if d == ir.Unknown {
+			s[i] = ir.Size(randomItems)
+		}
+	}
+	return s
+}
+
+// mapping has the keys 0, 1, …, or a, b, ….
+func (g *generator) mapping(t ir.Type) (ir.Datum, error) {
+	keys := ir.NewTensor(t.DType, randomItems)
+	for i := range randomItems {
+		if t.DType == ir.String {
+			keys.Strings[i] = string(rune('a' + i))
+			continue
+		}
+		keys.Data[i*t.DType.Size()] = byte(i)
+	}
+	elem := *t.Elem
+	elem.Shape = ir.StaticShape(randomItems)
+	values, err := g.datum(elem)
+	return &ir.Map{Keys: keys, Values: values}, err
 }
 
 func (g *generator) fill(x *ir.Tensor) {

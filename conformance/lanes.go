@@ -7,8 +7,10 @@ import (
 	"strings"
 
 	"github.com/emilyc/emily"
+	"github.com/emilyc/emily/interp"
 	"github.com/emilyc/emily/ir"
 	"github.com/emilyc/emily/lower/mlx"
+	"github.com/emilyc/emily/passes"
 )
 
 // Lane is a way to run a module. All lanes give the same results, within the tolerances.
@@ -20,8 +22,9 @@ type Lane struct {
 
 // LaneOptions are what lanes need beside the module.
 type LaneOptions struct {
-	Fallback mlx.Fallback
-	Warn     func(string)
+	Fallback  mlx.Fallback
+	Precision ir.DType // in which all lanes but the oracle compute what is f32; none: in f32
+	Warn      func(string)
 }
 
 // Runner is a compiled module.
@@ -32,9 +35,10 @@ type Runner interface {
 
 // AllLanes are the lanes there are. The first is the oracle.
 var AllLanes = []Lane{
-	{"interp", "as imported, in the interpreter: the oracle", lane(emily.WithBackend(emily.Interpreter), emily.WithPipeline())},
+	{"interp", "as imported, in the interpreter: the oracle", lane(emily.WithBackend(emily.Interpreter), emily.WithPipeline(), emily.WithPrecision(ir.F32))},
 	{"interp-opt", "optimised, in the interpreter", lane(emily.WithBackend(emily.Interpreter), emily.WithVerifier())},
 	{"roundtrip", "printed, parsed and printed again, in the interpreter", roundTrip},
+	{"onnx", "optimised, exported to ONNX and imported again, in the interpreter", throughONNX},
 	{"mlx", "optimised, on MLX", lane(emily.WithBackend(emily.MLX), emily.WithVerifier())},
 	{"mlx-noopt", "as imported, on MLX", lane(emily.WithBackend(emily.MLX), emily.WithPipeline())},
 	{"mlx-compiled", "optimised, on MLX with mx::compile", lane(emily.WithBackend(emily.MLX), emily.WithMLXCompile())},
@@ -63,6 +67,16 @@ func laneNames(lanes []Lane) []string {
 	return out
 }
 
+// optimise is what lanes do that do not compile through the façade.
+func optimise(m *ir.Module, o LaneOptions) error {
+	pipeline, err := passes.InPrecision(passes.Default, o.Precision)
+	if err != nil {
+		return err
+	}
+	_, err = passes.Run(m, pipeline, passes.Options{Eval: interp.EvalOp})
+	return err
+}
+
 // lane compiles through the façade.
 func lane(opts ...emily.CompileOption) func(context.Context, *ir.Module, LaneOptions) (Runner, error) {
 	return func(ctx context.Context, m *ir.Module, o LaneOptions) (Runner, error) {
@@ -71,7 +85,7 @@ func lane(opts ...emily.CompileOption) func(context.Context, *ir.Module, LaneOpt
 			return nil, err
 		}
 		defer model.Close() // the executable holds on to it
-		opts := append(slices.Clone(opts), emily.WithFallback(o.Fallback))
+		opts := append([]emily.CompileOption{emily.WithFallback(o.Fallback), emily.WithPrecision(o.Precision)}, opts...)
 		if o.Warn != nil {
 			opts = append(opts, emily.WithWarnings(o.Warn))
 		}

@@ -9,14 +9,14 @@ import (
 	"github.com/emilyc/emily/lower/mlx/runtime"
 )
 
-// TestML runs the operators of ai.onnx.ml, 6-bit floats, and a loop over a list, of which make.py in these folders records results.
+// TestML runs the operators of ai.onnx.ml, 6-bit floats and other things that onnxruntime does not run, and a loop over a list, of which make.py in these folders records results.
 func TestML(t *testing.T) {
 	names := []string{"interp", "interp-opt", "roundtrip"}
 	if _, _, err := runtime.Version(); err == nil {
 		names = append(names, "mlx")
 	}
 	dirs := []string{"testdata/sequence"}
-	for _, name := range []string{"ml", "float6"} {
+	for _, name := range []string{"ml", "reference"} {
 		root := filepath.Join(t.TempDir(), name)
 		if err := unpackArchive(filepath.Join("testdata", name, "cases.tar.gz"), root); err != nil {
 			t.Fatal(err)

@@ -10,13 +10,13 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/emilyc/emily"
 	"github.com/emilyc/emily/interp"
 	"github.com/emilyc/emily/ir"
 	"github.com/emilyc/emily/lower/mlx"
 	"github.com/emilyc/emily/lower/mlx/runtime"
-	"github.com/emilyc/emily/passes"
 )
 
 // pythonProgram is the emitted program in a folder of its own, and the Python to run it with.
@@ -31,8 +31,8 @@ const programFile = "program.py"
 
 // compilePython optimises m and emits it as Python. The Python is $EMILY_PYTHON or python3, with the MLX that
 // `emilyc setup` found or fetched.
-func compilePython(_ context.Context, m *ir.Module, _ LaneOptions) (Runner, error) {
-	if _, err := passes.Run(m, passes.Default, passes.Options{Eval: interp.EvalOp}); err != nil {
+func compilePython(_ context.Context, m *ir.Module, o LaneOptions) (Runner, error) {
+	if err := optimise(m, o); err != nil {
 		return nil, err
 	}
 	plan, err := mlx.Lower(m, mlx.Options{Fallback: mlx.FallbackError})
@@ -43,6 +43,7 @@ func compilePython(_ context.Context, m *ir.Module, _ LaneOptions) (Runner, erro
 	if p.python, p.env, err = findPython(); err != nil {
 		return nil, err
 	}
+	p.env = append(p.env, blasEnv()...)
 	if p.dir, err = os.MkdirTemp("", "emily-python"); err != nil {
 		return nil, err
 	}
@@ -52,6 +53,16 @@ func compilePython(_ context.Context, m *ir.Module, _ LaneOptions) (Runner, erro
 	}
 	return p, nil
 }
+
+// blasEnv makes the program load the BLAS that the runtime has, so that the two round alike.
+var blasEnv = sync.OnceValue(func() []string {
+	for _, c := range runtime.Diagnose() {
+		if c.Name == "BLAS" && c.OK && strings.Contains(c.Detail, "lib") {
+			return []string{"EMILY_BLAS=" + c.Detail}
+		}
+	}
+	return nil
+})
 
 // findPython is the interpreter, and the environment in which it finds MLX.
 func findPython() (python string, env []string, err error) {
@@ -91,10 +102,9 @@ func (p *pythonProgram) RunOrdered(ctx context.Context, inputs []ir.Datum) ([]ir
 // PythonTimes are seconds of a run of the emitted program.
 type PythonTimes struct{ Min, P50, P90 float64 }
 
-// BenchPython optimises m, which it changes, and times n runs of the emitted program under Python's MLX, with the same
-// BLAS as the runtime's.
-func BenchPython(ctx context.Context, m *ir.Module, inputs []ir.Datum, n int) (*PythonTimes, error) {
-	r, err := compilePython(ctx, m, LaneOptions{})
+// BenchPython optimises m, which it changes, and times n runs of the emitted program under Python's MLX.
+func BenchPython(ctx context.Context, m *ir.Module, precision ir.DType, inputs []ir.Datum, n int) (*PythonTimes, error) {
+	r, err := compilePython(ctx, m, LaneOptions{Precision: precision})
 	if err != nil {
 		return nil, err
 	}
@@ -102,11 +112,6 @@ func BenchPython(ctx context.Context, m *ir.Module, inputs []ir.Datum, n int) (*
 	p := r.(*pythonProgram)
 	if err := p.writeInputs(inputs); err != nil {
 		return nil, err
-	}
-	for _, c := range runtime.Diagnose() {
-		if c.Name == "BLAS" && c.OK && strings.Contains(c.Detail, "lib") {
-			p.env = append(p.env, "EMILY_BLAS="+c.Detail)
-		}
 	}
 	out, err := p.exec(ctx, "--bench", strconv.Itoa(n))
 	if err != nil {

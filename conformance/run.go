@@ -227,7 +227,8 @@ func (r *caseRun) golden(ctx context.Context, model *emily.Model, set *DataSet) 
 	if err != nil {
 		return err
 	}
-	t := trial{module: module, inputs: inputs, tol: Golden.With(r.Rel, r.Abs), want: set.Want, drawn: drawingOf(r.result.Case.Name)}
+	t := trial{module: module, inputs: inputs, want: set.Want, drawn: drawingOf(r.result.Case.Name)}
+	t.tol, t.scaled = r.bounds(Golden, false)
 	for i := range r.Options.Lanes {
 		r.try(ctx, i, &t)
 	}
@@ -260,7 +261,8 @@ func (r *caseRun) random(ctx context.Context, model *emily.Model) error {
 	if s := sizes.String(); s != "" {
 		r.result.Notes = append(r.result.Notes, "unbound dims: "+s)
 	}
-	t := trial{module: module, inputs: inputs, tol: Lanes.With(r.Rel, r.Abs), scaled: true}
+	t := trial{module: module, inputs: inputs}
+	t.tol, t.scaled = r.bounds(Lanes, true)
 	for i := range r.Options.Lanes {
 		out := r.try(ctx, i, &t)
 		if i > 0 {
@@ -340,6 +342,15 @@ func bound(model *emily.Model, inputs map[string]ir.Datum) (*ir.Module, []ir.Dat
 		list = append(list, v)
 	}
 	return module, list, nil
+}
+
+// bounds are t, unless lanes compute in half: f32 is then as exact as that, and in units of each output's scale.
+func (r *caseRun) bounds(t Tolerances, scaled bool) (Tolerances, bool) {
+	if d := r.Lane.Precision; d == ir.F16 || d == ir.BF16 {
+		t, scaled = maps.Clone(Lanes), true
+		t[ir.F32] = Halves[d]
+	}
+	return t.With(r.Rel, r.Abs), scaled
 }
 
 // trial is one set of inputs for the lanes of a case.

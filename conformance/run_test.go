@@ -26,7 +26,7 @@ func available(t *testing.T) []Lane {
 	for _, c := range runtime.Diagnose() {
 		if !c.OK && c.Name != "BLAS" && c.Name != "C++ compiler" && c.Name != "pip" {
 			t.Logf("without MLX: %s: %s; %s", c.Name, c.Detail, c.Remedy)
-			return AllLanes[:3]
+			return AllLanes[:4]
 		}
 	}
 	return AllLanes

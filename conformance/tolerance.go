@@ -27,6 +27,10 @@ var Lanes = Tolerances{
 	ir.C64: {1e-3, 1e-5}, ir.C128: {1e-3, 1e-5},
 }
 
+// Halves holds for f32 outputs of programs that compute in a half, by that dtype, in units of the outputs' scale. Abs is
+// 2.56 roundings of numbers of that scale, 2⁻¹¹ and 2⁻⁸: a residual stream is rounded once for each layer that adds to it.
+var Halves = Tolerances{ir.F16: {1e-2, 1.25e-3}, ir.BF16: {4e-2, 1e-2}}
+
 // With returns t with the bounds of all floating-point dtypes replaced, where rel or abs is not negative.
 func (t Tolerances) With(rel, abs float64) Tolerances {
 	out := Tolerances{}

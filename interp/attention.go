@@ -21,8 +21,8 @@ type attentionRun struct {
 	scores           []float64
 }
 
-// evalAttention: softmax(q·kᵀ·scale + mask)·v for each head, as mx.fast.scaled_dot_product_attention. Scores and probabilities
-// are not rounded.
+// evalAttention: softmax(q·kᵀ·scale + mask)·v for each head, as mx.fast.scaled_dot_product_attention. Products and weights are
+// not rounded.
 func evalAttention(e *Env, op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
 	q, k, v := tensor(args, 0), tensor(args, 1), tensor(args, 2)
 	a := &attentionRun{
@@ -86,7 +86,7 @@ func (a *attentionRun) block(head, from, n int) {
 				hide(row, allowed)
 			default:
 				read(a.mask, mask, at)
-				zipAdd(row, row, mask)
+				a.add(row, mask)
 			}
 			if a.attrs.Causal {
 				hideAfter(row, from+i+a.s-a.l)
@@ -97,6 +97,17 @@ func (a *attentionRun) block(head, from, n int) {
 	multiply(1, n, a.e, a.s, func(int) gemm {
 		return gemm{scores, dense{a.v, kv * a.s * a.e, a.e}, dense{a.out, row * a.e, a.e}, false}
 	})
+}
+
+// add adds a mask to scores. Sums are rounded to f32, unless all is f64: with a large mask, that is what they are.
+func (a *attentionRun) add(row, mask []float64) {
+	for j, m := range mask {
+		if a.q.DType == ir.F64 {
+			row[j] += m
+		} else {
+			row[j] = float64(float32(row[j]) + float32(m))
+		}
+	}
 }
 
 func hide(row []float64, allowed []int64) {
@@ -228,7 +239,7 @@ func ropeAngles(op *ir.Op, args []ir.Datum, n int) (func(cos, sin []float64, r i
 		for i, f := range frequencies {
 			angle := float64(position) * f
 			if b.DType != ir.F64 {
-				angle = float64(float32(angle))
+				angle = float64(float32(position) * float32(f))
 			}
 			sin[i], cos[i] = math.Sincos(angle)
 		}

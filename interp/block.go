@@ -171,7 +171,13 @@ func (e *Env) step(s *step, frame []ir.Datum) ([]ir.Datum, error) {
 	if s.flip {
 		return []ir.Datum{flippedMatrix{args[0].(*ir.Tensor)}}, nil
 	}
-	results, err := s.kernel(e, s.op, args)
+	kernel := s.kernel
+	if e.timer != nil {
+		kernel = func(e *Env, op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
+			return e.timer.run(e, s.kernel, op, args)
+		}
+	}
+	results, err := kernel(e, s.op, args)
 	if err != nil || s.op.Kind == ir.Yield {
 		return results, err
 	}

@@ -10,6 +10,9 @@ import (
 // mapper changes a chunk of elements in place.
 type mapper[N number] func(x []N)
 
+// evalStopGradient gives its operand: what it means is for passes/grad.
+func evalStopGradient(_ *Env, _ *ir.Op, args []ir.Datum) ([]ir.Datum, error) { return args[:1], nil }
+
 // each makes a mapper of a function that costs more than its call.
 func each(f func(float64) float64) mapper[float64] {
 	return func(x []float64) {

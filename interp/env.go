@@ -9,9 +9,10 @@ import (
 
 // Env is one run: its context, and the sizes that symbols have in it.
 type Env struct {
-	ctx  context.Context
-	prog *Program
-	syms map[ir.Dim]int64
+	ctx   context.Context
+	prog  *Program
+	syms  map[ir.Dim]int64
+	timer *timer // nil but for Profile
 }
 
 func newEnv(ctx context.Context, p *Program) *Env {

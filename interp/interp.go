@@ -63,10 +63,15 @@ func Run(ctx context.Context, f *ir.Func, inputs []ir.Datum, opts ...Option) ([]
 //
 // Inputs are not changed. Results may share memory with inputs and constants, so they are to be read only.
 func (p *Program) Run(ctx context.Context, inputs []ir.Datum) ([]ir.Datum, error) {
+	return newEnv(ctx, p).start(inputs)
+}
+
+// start runs the function.
+func (e *Env) start(inputs []ir.Datum) ([]ir.Datum, error) {
+	p := e.prog
 	if len(inputs) != len(p.body.region.Params) {
 		return nil, p.inputError(ir.Malformed, "%d inputs, %s takes %d", len(inputs), p.fn.Name, len(p.body.region.Params))
 	}
-	e := newEnv(ctx, p)
 	for i, v := range p.body.region.Params {
 		if err := checkDatum(inputs[i], v.Type); err != nil {
 			return nil, p.inputError(ir.DTypeError, "input %q: %v", v.Name, err)

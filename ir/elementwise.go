@@ -86,6 +86,9 @@ func castSym(x *Value, to DType) []Dim {
 	}, x.Sym)
 }
 
+// inferStopGradient: the operand, of any dtype.
+func inferStopGradient(c *Infer) { c.result(c.arg(0).Type, c.arg(0).Sym) }
+
 // inferBitCast: bit_cast_c1 a target dtype of the operand's width; strings have none.
 func inferBitCast(c *Infer) {
 	x, to := c.arg(0), c.op.Attrs.(*BitCastAttrs).To
@@ -117,18 +120,27 @@ var symArith = map[Kind]func(a, b Dim) Dim{
 	Add: Dim.Add, Sub: Dim.Sub, Mul: Dim.Mul, Min: Dim.Min, Max: Dim.Max, Div: symDiv, Mod: symMod,
 }
 
-// symDiv is ONNX's integer division, which truncates, where that is the same as FloorDiv.
+// symDiv is ONNX's integer division, which truncates: FloorDiv of what is not negative, and for a known positive divisor
+// of either sign, ⌊max(a, 0)/b⌋ - ⌊max(-a, 0)/b⌋.
 func symDiv(a, b Dim) Dim {
 	alo, _ := a.Bounds()
 	blo, _ := b.Bounds()
-	if a == Unknown || b == Unknown || alo < 0 || blo < 0 {
+	switch {
+	case a == Unknown || b == Unknown || blo < 0:
 		return Unknown
+	case alo >= 0:
+		return a.FloorDiv(b)
+	case b.IsConst() && blo > 0:
+		return a.Max(Size(0)).FloorDiv(b).Sub(Size(0).Sub(a).Max(Size(0)).FloorDiv(b))
 	}
-	return a.FloorDiv(b)
+	return Unknown
 }
 
+// symMod is ONNX's remainder where the sign of neither operand matters.
 func symMod(a, b Dim) Dim {
-	if symDiv(a, b) == Unknown {
+	alo, _ := a.Bounds()
+	blo, _ := b.Bounds()
+	if a == Unknown || b == Unknown || alo < 0 || blo < 0 {
 		return Unknown
 	}
 	return a.Mod(b)

@@ -129,16 +129,28 @@ func (r *Region) Implied(f Fact) (proved, refuted bool) {
 	case EQ:
 		diff := a.Sub(b)
 		lo, hi := diff.Bounds()
-		return diff.Is(0), lo > 0 || hi < 0
+		return diff.Is(0) || r.recorded(EQ, a, b), lo > 0 || hi < 0
 	case LE:
-		return a.AtMost(b) || r.Reduce(a.Max(b)) == b, b.Add(Size(1)).AtMost(a)
+		return a.AtMost(b) || r.Reduce(a.Max(b)) == b || r.recorded(LE, a, b), b.Add(Size(1)).AtMost(a)
 	}
-	if _, ok := b.ExactDiv(a); ok {
+	if _, ok := b.ExactDiv(a); ok || r.recorded(Divides, a, b) {
 		return true, false
 	}
 	na, okA := a.Value()
 	nb, okB := b.Value()
 	return false, okA && okB && (na == 0 && nb != 0 || na != 0 && nb%na != 0)
+}
+
+// recorded reports whether a fact says so of sizes that were reduced to a and b since.
+func (r *Region) recorded(rel Relation, a, b Dim) bool {
+	for s := r; s != nil; s = s.enclosing() {
+		for _, f := range s.Facts.List {
+			if f.Rel == rel && r.Reduce(f.A) == a && r.Reduce(f.B) == b {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Assume records a fact where it is not implied, and returns false where it cannot be true.

@@ -185,7 +185,7 @@ func (c *Infer) size(axis int, d Dim) Dim {
 		name = c.want[n].Shape[axis]
 	}
 	switch {
-	case c.op.Kind.Is(HasRegions) && isFresh(name): // facts that came later may say more of what the regions yield
+	case isFresh(name) && (c.op.Kind.Is(HasRegions) || c.mayBe(d, name)): // facts that came later may say more of a size, or of what regions yield
 		return name
 	case d != Unknown:
 		return c.region().Reduce(d)
@@ -193,6 +193,15 @@ func (c *Infer) size(axis int, d Dim) Dim {
 		return name
 	}
 	return c.region().Func.Fresh()
+}
+
+// mayBe reports whether d, an expression, is neither proved to be name nor refuted.
+func (c *Infer) mayBe(d, name Dim) bool {
+	if d == Unknown || c.region().Reduce(d).IsConst() {
+		return d == Unknown
+	}
+	proved, refuted := c.region().Implied(Fact{EQ, d, name, c.op.Loc})
+	return !proved && !refuted
 }
 
 // MaxSym is the largest number of elements that are followed symbolically.
@@ -243,7 +252,7 @@ func (c *Infer) operands() string {
 }
 
 // broadcast joins two shapes as NumPy does. A symbolic size never counts as 1 here: where it meets another
-// size than 1 the two are taken as equal, which is a fact.
+// size than 1 the two are taken as equal, or one that cannot be past 1 as 1, which is a fact.
 func (c *Infer) broadcast(label string, a, b Shape) Shape {
 	if len(a) < len(b) {
 		a, b = b, a
@@ -262,12 +271,24 @@ func (c *Infer) broadcastDim(label string, a, b Dim) Dim {
 		return a
 	case a.Is(1):
 		return b
+	case a.mayBeOne() && !b.mayBeOne():
+		c.same(label, a, Size(1), "sizes to broadcast")
+		return b
+	case b.mayBeOne() && !a.mayBeOne():
+		c.same(label, b, Size(1), "sizes to broadcast")
+		return a
 	}
 	c.same(label, a, b, "sizes to broadcast")
 	if b.IsConst() {
 		return b
 	}
 	return a
+}
+
+// mayBeOne reports whether 1 is the most that d can be, and not all.
+func (d Dim) mayBeOne() bool {
+	_, hi := d.Bounds()
+	return hi == 1 && !d.IsConst()
 }
 
 // axis checks an attribute that names an axis of a tensor of that rank.
@@ -398,6 +419,7 @@ var inferences = [NumKinds]func(*Infer){
 	Mish:            inferFloatUnary,
 	Cast:            inferCast,
 	BitCast:         inferBitCast,
+	StopGradient:    inferStopGradient,
 	Add:             inferArith,
 	Sub:             inferArith,
 	Mul:             inferArith,

@@ -50,6 +50,7 @@ const (
 	Mish
 	Cast
 	BitCast
+	StopGradient
 	// elementwise, two operands or three
 	Add
 	Sub
@@ -250,6 +251,7 @@ func kindTable() [NumKinds]KindInfo {
 		HardSigmoid: alpha("hard_sigmoid"), HardSwish: unary("hard_swish"),
 		Mish: with(unary("mish"), Composite),
 		Cast: withAttrs(unary("cast"), attrs[CastAttrs]()), BitCast: withAttrs(unary("bit_cast"), attrs[BitCastAttrs]()),
+		StopGradient: unary("stop_gradient"),
 
 		Add: binary("add", Commutative), Sub: binary("sub", 0),
 		Mul: binary("mul", Commutative), Div: binary("div", 0),

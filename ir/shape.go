@@ -146,7 +146,41 @@ func inferTranspose(c *Infer) {
 		c.fail(AttrError, "transpose_c1", "perm %v is no permutation of the axes of %s", perm, x.Type)
 		return
 	}
-	c.tensor(x.DType(), shape)
+	c.result(TensorOf(x.DType(), shape...), transposeSym(x, perm))
+}
+
+func transposeSym(x *Value, perm []int64) []Dim {
+	from, static := x.Shape().Static()
+	if x.Sym == nil || !static {
+		return nil
+	}
+	shape, strides := make([]int, len(perm)), make([]int, len(perm))
+	for i, p := range perm {
+		shape[i], strides[i] = from[p], product(from[p+1:])
+	}
+	return stridedSym(x.Sym, 0, shape, strides)
+}
+
+// stridedSym are the elements of a strided view.
+func stridedSym(sym []Dim, offset int, shape, strides []int) []Dim {
+	out := make([]Dim, product(shape))
+	for i := range out {
+		at, rest := offset, i
+		for k := len(shape) - 1; k >= 0; k-- {
+			at += rest % shape[k] * strides[k]
+			rest /= shape[k]
+		}
+		out[i] = sym[at]
+	}
+	return out
+}
+
+func product(sizes []int) int {
+	n := 1
+	for _, s := range sizes {
+		n *= s
+	}
+	return n
 }
 
 // inferExpand: broadcast in both directions. expand_c1 the target, expand_c2 shapes that broadcast.
@@ -291,21 +325,28 @@ func inferSlice(c *Infer) {
 
 func (c *Infer) sliceSym(a *SliceAttrs, starts, ends []Dim) []Dim {
 	x := c.arg(0)
-	if x.Sym == nil || x.Rank() != 1 || len(a.Axes) != 1 {
+	shape, static := x.Shape().Static()
+	if x.Sym == nil || !static {
 		return nil
 	}
-	n := int64(len(x.Sym))
-	from, ok1 := SliceBound(Size(n), starts[0], a.Steps[0], false).Value()
-	_, ok2 := SliceBound(Size(n), ends[0], a.Steps[0], true).Value()
-	if !ok1 || !ok2 {
-		return nil
+	offset, strides := 0, make([]int, len(shape))
+	for i := range shape {
+		strides[i] = product(shape[i+1:])
 	}
-	count, _ := SliceSize(Size(n), starts[0], ends[0], a.Steps[0]).Value()
-	out := make([]Dim, count)
-	for i := range out {
-		out[i] = x.Sym[from+int64(i)*a.Steps[0]]
+	for i, axis := range a.Axes {
+		n := Size(int64(shape[axis]))
+		from, ok1 := SliceBound(n, starts[i], a.Steps[i], false).Value()
+		count, ok2 := SliceSize(n, starts[i], ends[i], a.Steps[i]).Value()
+		if !ok1 || !ok2 {
+			return nil
+		}
+		shape[axis] = int(count)
+		offset += int(from) * strides[axis]
+		if count > 1 {
+			strides[axis] *= int(a.Steps[i])
+		}
 	}
-	return out
+	return stridedSym(x.Sym, offset, shape, strides)
 }
 
 // SliceBound is a start or an end as ONNX Slice clamps it, for an axis of size n; Unknown where its sign is.

@@ -2,6 +2,7 @@ package ir_test
 
 import (
 	"context"
+	"math"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -167,6 +168,11 @@ func (s *symProgram) vector(t *rapid.T, k ir.Kind, v *ir.Value) {
 		}
 	case ir.Reshape:
 		w := s.b.Op(k, &ir.ReshapeAttrs{AllowZero: true}, v, s.b.Ints(1, n))
+		if n > 0 && n%2 == 0 { // what torch.onnx writes for the amounts of a pad
+			w = s.b.Op(k, &ir.ReshapeAttrs{}, v, s.b.Ints(-1, 2))
+			w = s.b.Op(ir.Slice, &ir.SliceAttrs{Axes: []int64{0}, Steps: []int64{-1}}, w, s.b.Ints(-1), s.b.Ints(math.MinInt64))
+			w = s.b.Op(ir.Transpose, &ir.PermAttrs{Perm: []int64{1, 0}}, w)
+		}
 		s.add(s.b.Op(k, &ir.ReshapeAttrs{AllowZero: true}, w, s.b.Ints(n)))
 	case ir.Expand:
 		if n == 1 {

@@ -2,6 +2,8 @@ package passes_test
 
 import (
 	"context"
+	"math"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -67,4 +69,54 @@ func @main(%x: f32[3]) -> (y: f32[3]) {
 	if diff := cmp.Diff(text, m.String()); diff != "" {
 		t.Errorf("bisection changed its module (-want +got):\n%s", diff)
 	}
+}
+
+// TestBisectInexact: among rewrites that may round, one that is wrong is found by comparing with a tolerance. Here a
+// rule makes a silu of the gelu that follows another.
+func TestBisectInexact(t *testing.T) {
+	text := `module "t.onnx"
+func @main(%x: f32[3]) -> (y: f32[3]) {
+  %0 = const [1.4142135] : f32[]
+  %1 = const [1.0] : f32[]
+  %2 = const [0.5] : f32[]
+  %3 = div %x, %0 : f32[3]
+  %4 = erf %3 : f32[3]
+  %5 = add %4, %1 : f32[3]
+  %6 = mul %x, %5 : f32[3]
+  %7 = mul %6, %2 : f32[3] loc("right", "Mul", 17)
+  %8 = div %7, %0 : f32[3]
+  %9 = erf %8 : f32[3]
+  %10 = add %9, %1 : f32[3]
+  %11 = mul %7, %10 : f32[3]
+  %12 = mul %11, %2 : f32[3] loc("culprit", "Mul", 17)
+  yield %12
+}
+`
+	wrong := rewrite.Rule{Name: "wrong", Kinds: []ir.Kind{ir.Gelu}, Rewrite: func(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
+		if op.Args[0].Def == nil {
+			return nil
+		}
+		return rewrite.One(rw.Op(ir.Silu, nil, op.Args[0]))
+	}}
+	pipeline := append(slices.Clone(passes.Default), passes.Pass{Name: "bad", Run: func(m *ir.Module, c *rewrite.Context) error {
+		return rewrite.Apply(m, c, []rewrite.Rule{wrong})
+	}})
+	m, x := parse(t, text), []ir.Datum{ir.TensorFrom([]float32{-1, 0, 2})}
+	want, err := interp.Run(context.Background(), m.Main(), x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	differs := func(m *ir.Module) (bool, error) {
+		got, err := interp.Run(context.Background(), m.Main(), x)
+		return err == nil && !cmp.Equal(want, got, cmp.Comparer(closeTensors)), err
+	}
+	step, found, err := passes.Bisect(m, pipeline, passes.Options{Eval: interp.EvalOp, Verify: true}, differs)
+	if err != nil || !found || step.Rule != "wrong" || step.Loc.Node != "culprit" {
+		t.Errorf("%v, found %v: %s", err, found, step)
+	}
+}
+
+func closeTensors(a, b *ir.Tensor) bool {
+	x, y := ir.View[float32](a), ir.View[float32](b)
+	return slices.EqualFunc(x, y, func(v, w float32) bool { return math.Abs(float64(v-w)) <= 1e-6 })
 }

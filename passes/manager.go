@@ -14,8 +14,10 @@ import (
 	"github.com/emilyc/emily/ir"
 	"github.com/emilyc/emily/passes/cse"
 	"github.com/emilyc/emily/passes/dce"
+	"github.com/emilyc/emily/passes/decompose"
 	"github.com/emilyc/emily/passes/fold"
 	"github.com/emilyc/emily/passes/fuse"
+	"github.com/emilyc/emily/passes/precision"
 	"github.com/emilyc/emily/passes/rewrite"
 	"github.com/emilyc/emily/passes/shapes"
 	"github.com/emilyc/emily/passes/simplify"
@@ -38,13 +40,28 @@ var All = []Pass{
 	{Name: "fold", Doc: "ops on small constants become their value", Run: fold.Run, After: []string{"shapes"}, Exact: true, Rules: fold.Rules},
 	{Name: "cse", Doc: "equal ops become one", Run: cse.Run, After: []string{"simplify", "fold"}, Exact: true},
 	{Name: "dce", Doc: "what no result needs goes", Run: dce.Run, After: []string{"cse"}, Exact: true},
+	{Name: "decompose", Doc: "composites become the primitives that define them", Run: decompose.Run, Rules: decompose.Rules},
 	{Name: "fuse", Doc: "ops that make up a composite become it", Run: fuse.Run, After: []string{"simplify", "fold", "cse", "dce"}, Rules: fuse.Rules},
+	{Name: "f16", Doc: "what is f32 is computed in f16 where that does little harm", Run: precision.Run(ir.F16), After: []string{"fuse"}},
+	{Name: "bf16", Doc: "what is f32 is computed in bf16 where that does little harm", Run: precision.Run(ir.BF16), After: []string{"fuse"}},
 }
 
 // Default is the standard pipeline. Folding makes sizes and conditions known, so that what depends on them runs twice; it comes
-// after simplify, which drops expands of constants that folding would write out. Fusing wants each value once, and makes
-// constants that fold.
-var Default = named("shapes", "simplify", "fold", "shapes", "simplify", "fold", "cse", "dce", "fuse", "fold", "cse", "dce")
+// after simplify, which drops expands of constants that folding would write out. Fusing wants each value once, and leaves
+// what simplifies and folds.
+var Default = named("shapes", "simplify", "fold", "shapes", "simplify", "fold", "cse", "dce", "fuse", "simplify", "fold", "cse", "dce")
+
+// InPrecision is the pipeline, and after it the passes by which programs of f32 compute in d, f16 or bf16. f32, or no dtype,
+// adds none.
+func InPrecision(pipeline []Pass, d ir.DType) ([]Pass, error) {
+	switch d {
+	case ir.Invalid, ir.F32:
+		return pipeline, nil
+	case ir.F16, ir.BF16:
+		return slices.Concat(pipeline, named(d.String(), "simplify", "fold", "cse", "dce")), nil
+	}
+	return nil, fmt.Errorf("no programs in %s: use f32, f16 or bf16", d)
+}
 
 // Names are the names of All.
 func Names() []string {

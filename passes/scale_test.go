@@ -36,6 +36,22 @@ var chains = map[string]func(*ir.Builder, *ir.Value, int) *ir.Value{
 		c := b.Op(ir.Add, nil, b.Float(ir.F32, float64(i)), b.Float(ir.F32, 1))
 		return b.Op(ir.Mul, nil, x, c)
 	},
+	"products": func(b *ir.Builder, x *ir.Value, i int) *ir.Value {
+		return b.Op([]ir.Kind{ir.Mul, ir.Div}[i%2], nil, x, b.Float(ir.F32, float64(i%7+2)))
+	},
+	"activations": func(b *ir.Builder, x *ir.Value, i int) *ir.Value {
+		if i%2 == 0 {
+			return b.Op(ir.Mul, nil, x, b.Op(ir.Sigmoid, nil, x))
+		}
+		f := b.Op(ir.Erf, nil, b.Op(ir.Div, nil, x, b.Float(ir.F32, math.Sqrt2)))
+		return b.Op(ir.Mul, nil, b.Op(ir.Mul, nil, x, b.Op(ir.Add, nil, f, b.Float(ir.F32, 1))), b.Float(ir.F32, 0.5))
+	},
+	"norms": func(b *ir.Builder, x *ir.Value, _ int) *ir.Value {
+		last := &ir.ReduceAttrs{Axes: []int64{2}, KeepDims: true}
+		d := b.Op(ir.Sub, nil, x, b.Op(ir.ReduceMean, last, x))
+		v := b.Op(ir.Add, nil, b.Op(ir.ReduceMean, last, b.Op(ir.Mul, nil, d, d)), b.Float(ir.F32, 1e-5))
+		return b.Op(ir.Div, nil, d, b.Op(ir.Sqrt, nil, v))
+	},
 	"dead": func(b *ir.Builder, x *ir.Value, _ int) *ir.Value { b.Op(ir.Exp, nil, b.Op(ir.Sin, nil, x)); return x },
 }
 

@@ -3,12 +3,10 @@ package main
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/emilyc/emily"
 	"github.com/emilyc/emily/conformance"
-	"github.com/emilyc/emily/interp"
 	"github.com/emilyc/emily/ir"
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -30,31 +28,36 @@ type benchResult struct {
 	P90     float64       `json:"p90_s"`
 	P99     float64       `json:"p99_s"`
 	Memory  int64         `json:"peak_rss_bytes"`
-	Python  float64       `json:"python_p50_s,omitempty"` // of the emitted program
-	Ratio   float64       `json:"ratio,omitempty"`        // p50 / that
-	Profile []profileJSON `json:"profile,omitempty"`
+	Python  float64       `json:"python_p50_s,omitempty"`  // of the emitted program
+	Ratio   float64       `json:"ratio,omitempty"`         // p50 / that
+	Profile []profileJSON `json:"profile,omitempty"`       // by kind of op
+	Nodes   []profileJSON `json:"profile_nodes,omitempty"` // by node and kind
+	Calls   []profileJSON `json:"profile_calls,omitempty"` // by MLX's call
 }
 
 func newBench(o *options) *cobra.Command {
 	var f modelFlags
 	var n, warmup int
-	var backend, fallback string
+	var b backendFlags
 	var profile, python bool
 	cmd := &cobra.Command{
 		Use:   "bench MODEL",
 		Short: "Measure a model",
 		Long: `Bench measures import, passes, lowering and loading, the first run, and then the times of N runs, each with its outputs
-evaluated and read. Peak memory is the process's, weights that were read included.`,
+evaluated and read. Peak memory is the process's, weights that were read included.
+
+With --profile it then runs the model call by call, each evaluated by itself, and shows where the time goes: by op, by
+node, and by MLX's calls. The sum is more than a run takes, in which calls overlap or are fused.`,
 		Args: needs(1, 1, "MODEL"),
 		Example: `emilyc bench model.onnx
 emilyc bench model.onnx -n 100 --backend mlx -d batch=8
 emilyc bench model.onnx --backend mlx --python
-emilyc bench model.onnx --backend interp --profile`,
+emilyc bench model.onnx --profile`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if n < 1 {
 				return wrongUse(cmd, "-n %d: wants a number from 1 up", n)
 			}
-			opts, err := backendOptions(cmd, backend, fallback)
+			opts, err := b.options(cmd)
 			if err != nil {
 				return err
 			}
@@ -71,20 +74,15 @@ emilyc bench model.onnx --backend interp --profile`,
 			}
 			r.Sizes = sizes.String()
 			module := l.module.Clone()
-			if err := r.measure(cmd, l, inputs, opts, warmup); err != nil {
+			if err := r.measure(cmd, l, inputs, opts, warmup, profile); err != nil {
 				return err
 			}
 			if python {
-				t, err := conformance.BenchPython(cmd.Context(), module, inputs, n)
+				t, err := conformance.BenchPython(cmd.Context(), module, b.precision, inputs, n)
 				if err != nil {
 					return err
 				}
 				r.Python, r.Ratio = t.P50, r.P50/t.P50
-			}
-			if profile {
-				if r.Profile, err = profileOps(cmd, args[0], l, sizes, inputs); err != nil {
-					return err
-				}
 			}
 			return o.print(cmd, r, r.print)
 		},
@@ -92,13 +90,13 @@ emilyc bench model.onnx --backend interp --profile`,
 	f.add(cmd)
 	cmd.Flags().IntVarP(&n, "runs", "n", 20, "how many runs")
 	cmd.Flags().IntVar(&warmup, "warmup", 2, "runs before those that are measured")
-	cmd.Flags().BoolVar(&profile, "profile", false, "time each op in the interpreter")
+	cmd.Flags().BoolVar(&profile, "profile", false, "show the time of each op, node and MLX call")
 	cmd.Flags().BoolVar(&python, "python", false, "time the emitted program under Python's MLX too, with the same BLAS")
-	addBackend(cmd, &backend, &fallback)
+	b.add(cmd)
 	return cmd
 }
 
-func (r *benchResult) measure(cmd *cobra.Command, l *loaded, inputs []ir.Datum, opts []emily.CompileOption, warmup int) error {
+func (r *benchResult) measure(cmd *cobra.Command, l *loaded, inputs []ir.Datum, opts []emily.CompileOption, warmup int, profile bool) error {
 	model, err := emily.FromModule(l.module)
 	if err != nil {
 		return err
@@ -129,6 +127,9 @@ func (r *benchResult) measure(cmd *cobra.Command, l *loaded, inputs []ir.Datum, 
 	quantile := func(q float64) float64 { return times[min(len(times)-1, int(q*float64(len(times))))] }
 	r.Min, r.P50, r.P90, r.P99 = times[0], quantile(0.5), quantile(0.9), quantile(0.99)
 	r.Memory = peakMemory()
+	if profile {
+		return r.profile(cmd, exe, inputs)
+	}
 	return nil
 }
 
@@ -161,89 +162,6 @@ func (r *benchResult) print(w *writer) {
 	rows = append(rows, []string{"peak memory", bytesText(r.Memory)}, []string{"runs", fmt.Sprint(r.Runs)})
 	w.table(rows)
 	if len(r.Profile) > 0 {
-		w.printf("\n")
-		rows = [][]string{{"op", "calls", "time", "share"}}
-		for _, p := range r.Profile {
-			rows = append(rows, []string{p.Kind, fmt.Sprint(p.Calls), fmt.Sprintf("%.3f ms", 1e3*p.Seconds), fmt.Sprintf("%.1f%%", 100*p.Share)})
-		}
-		w.table(rows)
+		r.printProfile(w)
 	}
-}
-
-// profileJSON is the time that the ops of a kind take in the interpreter.
-type profileJSON struct {
-	Kind    string  `json:"kind"`
-	Calls   int     `json:"calls"`
-	Seconds float64 `json:"seconds"`
-	Share   float64 `json:"share"`
-}
-
-// profileOps runs the model's ops one by one. The model is loaded anew with all sizes bound, so that each op can
-// run by itself.
-func profileOps(cmd *cobra.Command, path string, l *loaded, sizes *conformance.Sizes, inputs []ir.Datum) ([]profileJSON, error) {
-	dims := map[string]int64{}
-	for s, n := range sizes.Of {
-		dims[s.Name()] = n
-	}
-	model, err := emily.Load(path, emily.WithDims(dims))
-	if err != nil {
-		return nil, err
-	}
-	defer model.Close()
-	module, _, err := model.Specialise(l.given)
-	if err != nil {
-		return nil, err
-	}
-	values := map[*ir.Value]ir.Datum{}
-	for i, in := range module.Main().Inputs() {
-		values[in] = inputs[i]
-	}
-	byKind := map[string]*profileJSON{}
-	total := 0.0
-	for _, op := range module.Main().Body.Ops {
-		if op.Kind == ir.Yield {
-			continue
-		}
-		args := make([]ir.Datum, len(op.Args))
-		for i, a := range op.Args {
-			if a != nil {
-				args[i] = values[a]
-			}
-		}
-		start := time.Now()
-		out, err := interp.EvalOp(op, args)
-		t := time.Since(start).Seconds()
-		if err != nil {
-			return nil, fmt.Errorf("profile: %w", err)
-		}
-		for i, v := range out {
-			values[op.Results[i]] = v
-		}
-		p := byKind[op.Kind.String()]
-		if p == nil {
-			p = &profileJSON{Kind: op.Kind.String()}
-			byKind[p.Kind] = p
-		}
-		p.Calls++
-		p.Seconds += t
-		total += t
-		if err := cmd.Context().Err(); err != nil {
-			return nil, err
-		}
-	}
-	var list []profileJSON
-	for _, p := range byKind {
-		p.Share = p.Seconds / total
-		list = append(list, *p)
-	}
-	slices.SortFunc(list, func(a, b profileJSON) int {
-		if a.Seconds != b.Seconds {
-			if a.Seconds > b.Seconds {
-				return -1
-			}
-			return 1
-		}
-		return strings.Compare(a.Kind, b.Kind)
-	})
-	return list, nil
 }

@@ -25,11 +25,13 @@ var emitters = []emitter{
 	{"ir", "the IR's text; weights stay in the model's files, which it names relative to itself", emitIR},
 	{"plan", "the text of the MLX calls", emitPlan},
 	{"python", "a Python program over MLX", emitPython},
+	{"onnx", "an ONNX model, with large weights in OUT.data", emitONNX},
 }
 
 func newCompile(o *options) *cobra.Command {
 	var f modelFlags
 	var out, emit, fallback, pipeline string
+	var precision ir.DType
 	cmd := &cobra.Command{
 		Use:   "compile MODEL -o OUT",
 		Short: "Compile a model to a bundle, a plan, or a program",
@@ -50,9 +52,9 @@ emilyc compile model.onnx --emit python -o model.py -d batch=1`,
 			if err != nil {
 				return wrongUse(cmd, "--%v", err)
 			}
-			pipe, err := passes.Pipeline(pipeline)
+			pipe, err := pipelineOf(cmd, pipeline, precision)
 			if err != nil {
-				return wrongUse(cmd, "--passes: %v", err)
+				return err
 			}
 			l, err := f.load(cmd, args[0])
 			if err != nil {
@@ -74,8 +76,9 @@ emilyc compile model.onnx --emit python -o model.py -d batch=1`,
 	}
 	f.add(cmd)
 	cmd.Flags().StringVarP(&out, "output", "o", "", "the file to write")
-	cmd.Flags().StringVar(&emit, "emit", "bundle", "the form: bundle, ir, plan or python")
+	cmd.Flags().StringVar(&emit, "emit", "bundle", "the form: bundle, ir, plan, python or onnx")
 	cmd.Flags().StringVar(&pipeline, "passes", "default", "comma-separated passes; none with an empty list")
+	addPrecision(cmd, &precision)
 	cmd.Flags().StringVar(&fallback, "fallback", "warn", "of ops that MLX cannot run, in plans: error, warn or silent")
 	return cmd
 }
@@ -147,6 +150,8 @@ func printStages(w io.Writer, s *mlx.Staged) error {
 	}
 	return nil
 }
+
+func emitONNX(m *ir.Module, path string, _ mlx.Fallback) error { return emily.WriteONNX(m, path) }
 
 func emitPython(m *ir.Module, path string, _ mlx.Fallback) error {
 	p, err := mlx.Lower(m, mlx.Options{Fallback: mlx.FallbackError})

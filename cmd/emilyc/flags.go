@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -140,17 +141,14 @@ func (l *loaded) inputs(seed uint64) ([]ir.Datum, *conformance.Sizes, error) {
 }
 
 // readInput reads a file or a literal of type t.
-func readInput(spec string, t ir.Type) (*ir.Tensor, error) {
+func readInput(spec string, t ir.Type) (ir.Datum, error) {
 	switch ext := filepath.Ext(spec); {
 	case ext == ".npy":
 		return readNPY(spec, t)
 	case ext == ".pb":
-		return conformance.ReadTensor(spec)
+		return conformance.ReadDatum(spec, t)
 	}
-	if !t.IsTensor() {
-		return nil, fmt.Errorf("no literals of type %s: give a file", t)
-	}
-	return literal(spec, t.DType)
+	return literalDatum(spec, t)
 }
 
 func readNPY(path string, t ir.Type) (*ir.Tensor, error) {
@@ -172,10 +170,8 @@ func readNPY(path string, t ir.Type) (*ir.Tensor, error) {
 
 // literal reads nested lists of numbers, bools or strings.
 func literal(text string, d ir.DType) (*ir.Tensor, error) {
-	dec := json.NewDecoder(strings.NewReader(text))
-	dec.UseNumber()
 	var v any
-	if err := dec.Decode(&v); err != nil || dec.More() {
+	if err := decodeNumbers([]byte(text), &v); err != nil {
 		return nil, fmt.Errorf("%q is neither a .npy or .pb file, random, zeros, nor a literal such as 3.5 or [[1,2],[3,4]]", text)
 	}
 	p := literalParser{dtype: d}
@@ -192,6 +188,17 @@ func literal(text string, d ir.DType) (*ir.Tensor, error) {
 		return nil, fmt.Errorf("the rows of %s differ in length", text)
 	}
 	return p.t, nil
+}
+
+// decodeNumbers decodes one JSON value, whose numbers stay as they are written.
+func decodeNumbers(text []byte, v *any) error {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber()
+	err := dec.Decode(v)
+	if err == nil && dec.More() {
+		err = fmt.Errorf("%q has more after its value", text)
+	}
+	return err
 }
 
 type literalParser struct {

@@ -17,6 +17,7 @@ import (
 func newOpt(o *options) *cobra.Command {
 	var f modelFlags
 	var pipeline, out, explain string
+	var precision ir.DType
 	var stopAfter int
 	var printAfter, disable []string
 	var trace, verify bool
@@ -36,9 +37,9 @@ Passes:
 emilyc opt model.onnx --passes shapes,simplify,dce -o small.eir
 emilyc opt model.eir --trace --stop-after 12 --print-after fold`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			pipe, err := passes.Pipeline(pipeline)
+			pipe, err := pipelineOf(cmd, pipeline, precision)
 			if err != nil {
-				return wrongUse(cmd, "--passes: %v", err)
+				return err
 			}
 			opts := passes.Options{
 				Eval: interp.EvalOp, StopAfter: stopAfter, Disable: disable, Verify: verify, PrintAfter: map[string]io.Writer{},
@@ -81,6 +82,9 @@ emilyc opt model.eir --trace --stop-after 12 --print-after fold`,
 				list := why.List(l.module, explain)
 				return o.print(cmd, nearJSON(list), func(w *writer) { w.printf("%s", fuse.Text(list)) })
 			}
+			if strings.HasSuffix(out, ".onnx") {
+				return emitONNX(l.module, out, "")
+			}
 			if out != "" {
 				return emitIR(l.module, out, "")
 			}
@@ -95,7 +99,8 @@ emilyc opt model.eir --trace --stop-after 12 --print-after fold`,
 	}
 	f.add(cmd)
 	cmd.Flags().StringVar(&pipeline, "passes", "default", "comma-separated passes")
-	cmd.Flags().StringVarP(&out, "output", "o", "", "write the IR to this .eir file")
+	addPrecision(cmd, &precision)
+	cmd.Flags().StringVarP(&out, "output", "o", "", "write the IR to this .eir file, or a model to this .onnx file")
 	cmd.Flags().IntVar(&stopAfter, "stop-after", 0, "make no rewrite past the Nth")
 	cmd.Flags().StringSliceVar(&printAfter, "print-after", nil, "print the IR after this pass, or after 'all', to standard error")
 	cmd.Flags().StringSliceVar(&disable, "disable", nil, "passes to leave out")

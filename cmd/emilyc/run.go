@@ -18,7 +18,8 @@ import (
 
 func newRun(o *options) *cobra.Command {
 	var f modelFlags
-	var dir, backend, fallback string
+	var b backendFlags
+	var dir string
 	cmd := &cobra.Command{
 		Use:   "run MODEL",
 		Short: "Run a model once",
@@ -35,7 +36,7 @@ emilyc run model.onnx -d batch=4 --backend mlx`,
 				return err
 			}
 			defer l.close()
-			opts, err := backendOptions(cmd, backend, fallback)
+			opts, err := b.options(cmd)
 			if err != nil {
 				return err
 			}
@@ -71,27 +72,34 @@ emilyc run model.onnx -d batch=4 --backend mlx`,
 	}
 	f.add(cmd)
 	cmd.Flags().StringVarP(&dir, "output", "o", "", "write the outputs to this folder, as .npy")
-	addBackend(cmd, &backend, &fallback)
+	b.add(cmd)
 	return cmd
 }
 
-func addBackend(cmd *cobra.Command, backend, fallback *string) {
-	cmd.Flags().StringVar(backend, "backend", "auto", "interp, mlx, or auto: mlx where it is set up")
-	cmd.Flags().StringVar(fallback, "fallback", "warn", "of ops that MLX cannot run: error, warn or silent")
+// backendFlags say what runs a model, and how.
+type backendFlags struct {
+	backend, fallback string
+	precision         ir.DType
 }
 
-func backendOptions(cmd *cobra.Command, backend, fallback string) ([]emily.CompileOption, error) {
-	switch b := emily.Backend(backend); b {
+func (b *backendFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&b.backend, "backend", "auto", "interp, mlx, or auto: mlx where it is set up")
+	cmd.Flags().StringVar(&b.fallback, "fallback", "warn", "of ops that MLX cannot run: error, warn or silent")
+	addPrecision(cmd, &b.precision)
+}
+
+func (b *backendFlags) options(cmd *cobra.Command) ([]emily.CompileOption, error) {
+	switch emily.Backend(b.backend) {
 	case emily.Interpreter, emily.MLX, emily.Auto:
 	default:
-		return nil, wrongUse(cmd, "--backend %s: use interp, mlx or auto", backend)
+		return nil, wrongUse(cmd, "--backend %s: use interp, mlx or auto", b.backend)
 	}
-	f, err := emily.ParseFallback(fallback)
+	f, err := emily.ParseFallback(b.fallback)
 	if err != nil {
 		return nil, wrongUse(cmd, "--%v", err)
 	}
 	return []emily.CompileOption{
-		emily.WithBackend(emily.Backend(backend)), emily.WithFallback(f),
+		emily.WithBackend(emily.Backend(b.backend)), emily.WithFallback(f), emily.WithPrecision(b.precision),
 		emily.WithWarnings(func(s string) { cmd.PrintErrln("warning:", s) }),
 	}, nil
 }
@@ -172,7 +180,7 @@ func hashDatum(w io.Writer, v ir.Datum) {
 	}
 }
 
-// writeOutputs writes tensors as DIR/NAME.npy, and the elements of sequences as NAME.0.npy, ….
+// writeOutputs writes tensors as DIR/NAME.npy, the elements of sequences as NAME.0.npy, …, and maps as NAME.keys.npy and NAME.values.npy.
 func writeOutputs(dir string, names []string, outputs []ir.Datum) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -212,5 +220,9 @@ func writeNPY(base string, v ir.Datum) error {
 		}
 		return writeNPY(base, v.Item)
 	}
-	return fmt.Errorf("a value of type %s has no file format here", v.Type())
+	m := v.(*ir.Map)
+	if err := writeNPY(base+".keys", m.Keys); err != nil {
+		return err
+	}
+	return writeNPY(base+".values", m.Values)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/emilyc/emily"
 	"github.com/emilyc/emily/conformance"
+	"github.com/emilyc/emily/ir"
 	"github.com/spf13/cobra"
 )
 
@@ -14,6 +15,7 @@ type suiteFlags struct {
 	lanes    string
 	rel, abs float64
 	fallback string
+	half     ir.DType
 	bisect   bool
 	timeout  time.Duration
 	jobs     int
@@ -32,6 +34,7 @@ func (f *suiteFlags) add(cmd *cobra.Command, lanes string, jobs int, timeout tim
 	fs.IntVarP(&f.jobs, "jobs", "j", jobs, "cases at a time; 0 for as many as there are cores")
 	fs.Uint64Var(&f.seed, "seed", 0, "of random inputs")
 	addDims(cmd, &f.dims)
+	addPrecision(cmd, &f.half)
 	cmd.Long += "\n\nLanes:\n"
 	for _, l := range conformance.AllLanes {
 		cmd.Long += "  " + l.Name + ": " + l.Doc + "\n"
@@ -47,6 +50,7 @@ func (f *suiteFlags) options(cmd *cobra.Command) (conformance.Options, error) {
 	if o.Lane.Fallback, err = emily.ParseFallback(f.fallback); err != nil {
 		return o, wrongUse(cmd, "%v", err)
 	}
+	o.Lane.Precision = f.half
 	o.Dims, err = parseDims(cmd, f.dims)
 	return o, err
 }

@@ -49,6 +49,8 @@ def case(op, name, operands, outputs=1, fixed=(), domain=DOMAIN, want=None, **at
                               [onnx.ValueInfoProto(name=o) for o in node.output],
                               [numpy_helper.from_array(values[f"x{i}"], f"x{i}") for i in fixed])
     model = helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid(DOMAIN, 1)])
+    if callable(want):
+        want = want(made)
     if want is None:
         session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
         want = session.run(None, inputs)
@@ -113,6 +115,7 @@ def rotary():
     case("RotaryEmbedding", "packed", lambda: [floats(2, 3, 16), places, *caches()])
     case("RotaryEmbedding", "offset", lambda: [floats(2, 3, 16), np.array([4]), *caches()])
     case("RotaryEmbedding", "interleaved", lambda: [floats(2, 2, 3, 8), places, *caches()], interleaved=1)
+    case("RotaryEmbedding", "packed_batching", lambda: [floats(2, 3, 16), places, *caches()], is_packed_batching=1)
     case("RotaryEmbedding", "partial", lambda: [floats(2, 3, 24), places, *caches()], num_heads=2, rotary_embedding_dim=8)
 
 
@@ -153,17 +156,19 @@ def multi_head_attention():
     case(op, "causal_left_padded", lambda: [*qkv(s), None, i32([0, 0, 1], [1, 1, 1])], num_heads=h, unidirectional=1)
     case(op, "past", lambda: [*qkv(s), None, None, None, *past()], 3, num_heads=h)
     case(op, "past_causal", lambda: [*qkv(s), bias(), None, None, *past()], 3, num_heads=h, unidirectional=1)
+    for name, attrs in (("shared", {}), ("shared_causal", {"unidirectional": 1})):
+        case(op, name, lambda: [*qkv(s), bias(), None, None, floats(b, h, 9, d), floats(b, h, 9, d), i32(4)], 3, num_heads=h, **attrs)
     case(op, "value_size", lambda: [of(s), of(t), floats(b, t, h * 6)], num_heads=h)
 
 
 def group_query_attention():
     b, h, k, d = 2, 4, 2, 16
 
-    def gqa(name, s, p, lengths, total, more=lambda: [], packed=False, **attrs):
+    def gqa(name, s, p, lengths, total, more=lambda: [], packed=False, outputs=3, past=lambda p: floats(b, k, p, d), **attrs):
         def operands():
             qkv = [floats(b, s, (h + 2 * k) * d), None, None] if packed else [floats(b, s, h * d), floats(b, s, k * d), floats(b, s, k * d)]
-            return [*qkv, floats(b, k, p, d), floats(b, k, p, d), i32(*lengths), np.array(total, np.int32), *more()]
-        case("GroupQueryAttention", name, operands, 3, fixed=(6,), num_heads=h, kv_num_heads=k, **attrs)
+            return [*qkv, past(p), past(p), i32(*lengths), np.array(total, np.int32), *more()]
+        case("GroupQueryAttention", name, operands, outputs, fixed=(6,), num_heads=h, kv_num_heads=k, **attrs)
 
     caches = lambda: [floats(40, d // 2), floats(40, d // 2)]
     gqa("prompt", 5, 0, [4, 4], 5)
@@ -179,6 +184,41 @@ def group_query_attention():
     gqa("smooth_softmax", 1, 6, [6, 6], 7, smooth_softmax=1)
     gqa("sink", 1, 6, [6, 6], 7, lambda: [None, None, None, None, floats(h)])
     gqa("bias", 1, 6, [6, 6], 7, lambda: [None, None, None, floats(b, 1, 1, 7)])
+    gqa("prompt_bidirectional", 5, 0, [4, 4], 5, causal=0)
+    gqa("ragged_bidirectional", 1, 6, [6, 3], 7, causal=0)
+    for output in (1, 2):
+        more = dict(outputs=4, qk_output=output)
+        gqa(f"scores_{output}", 1, 6, [6, 6], 7, **more)
+        gqa(f"scores_{output}_prompt", 5, 0, [4, 4], 5, lambda: [None, None, None, floats(b, 1, 5, 5)], local_window_size=3, softcap=2.0, **more)
+        gqa(f"scores_{output}_smooth", 5, 0, [4, 4], 5, smooth_softmax=1, **more)
+    for bits, dtype in ((8, np.int8), (4, np.uint8)):
+        for kind, scales in (("PER_TENSOR", lambda: np.array([0.02 if bits == 8 else 0.3], np.float32)), ("PER_CHANNEL", lambda: (abs(floats(k * d)) + 0.2) * np.float32(0.02 if bits == 8 else 0.3))):
+            of = dict(past=lambda p: np.random.default_rng(p).integers(*((-128, 128) if bits == 8 else (0, 256)), (b, k, p, d * bits // 8)).astype(dtype),
+                      k_quant_type=kind, v_quant_type=kind, kv_cache_bit_width=bits)
+            more = lambda: [*caches(), None, None, None, scales(), scales()]
+            gqa(f"decode_{bits}_bits_{kind.lower()}", 1, 6, [6, 6], 7, more, do_rotary=1, **of)
+            gqa(f"prompt_{bits}_bits_{kind.lower()}", 5, 0, [4, 4], 5, more, do_rotary=1, **of)
+    # NumPy: the provider has no norms of queries and keys
+    for name, p, length in (("prompt_norms", 0, 4), ("decode_norms", 6, 6)):
+        s = length + 1 - p
+        def operands():
+            q, kk, v = floats(b, s, h * d), floats(b, s, k * d), floats(b, s, k * d)
+            return [q, kk, v, floats(b, k, p, d), floats(b, k, p, d), i32(length, length), np.array(length + 1, np.int32), *[None] * 7, floats(d), floats(d)]
+        case("GroupQueryAttention", name, operands, 3, fixed=(6,), want=lambda x: normed_attention(x, h, k, 0.5, 0.25), num_heads=h, kv_num_heads=k, q_norm_epsilon=0.5, qk_norm_epsilon=0.25)
+
+
+def normed_attention(x, h, k, q_epsilon, k_epsilon):
+    """Causal grouped attention in float64, of queries and keys whose heads have a root mean square of 1, times a weight."""
+    heads = lambda v, n: v.astype(np.float64).reshape(*v.shape[:2], n, -1).transpose(0, 2, 1, 3)
+    normed = lambda v, w, e: v / np.sqrt((v * v).mean(-1, keepdims=True) + e) * w
+    q, fresh = normed(heads(x[0], h), x[14], q_epsilon), normed(heads(x[1], k), x[15], k_epsilon)
+    keys, values = np.concatenate([x[3], fresh], 2), np.concatenate([x[4], heads(x[2], k)], 2)
+    scores = q @ np.repeat(keys, h // k, 1).transpose(0, 1, 3, 2) / np.sqrt(q.shape[-1])
+    s, t = scores.shape[2:]
+    scores = np.where(np.tril(np.ones((s, t)), t - s), scores, -np.inf)
+    probs = np.exp(scores - scores.max(-1, keepdims=True))
+    y = probs / probs.sum(-1, keepdims=True) @ np.repeat(values, h // k, 1)
+    return [v.astype(np.float32) for v in (y.transpose(0, 2, 1, 3).reshape(*x[0].shape), keys, values)]
 
 
 def write(path):

@@ -198,16 +198,26 @@ def mixtures():
             g = np.minimum(g / (1 + np.exp(-alpha * g)), limit if after else math.inf)
             return g * (np.clip(gate, -limit, limit) + beta)
         y = {"relu": lambda: np.maximum(x, 0), "identity": lambda: x, "silu": lambda: x / (1 + np.exp(-x)),
-             "gelu": lambda: 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x ** 3)))}[kind]()
+             "gelu": lambda: 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x ** 3))), "relu2": lambda: np.maximum(x, 0) ** 2}[kind]()
         return y if gate is None else y * gate
 
-    def moe(x, routes, w1, b1, w2, b2, w3=None, b3=None, k=1, normalize=0, fusion=0, kind="relu", mixing=None, **rest):
+    def mixer(l, hidden=-1):
+        """SparseMixer's choice: the expert, and its part."""
+        v = np.where(np.arange(len(l)) == hidden, -math.inf, l)
+        e = np.where(v.max() - v > 0.02 * np.maximum(abs(l), v.max()), 0, np.exp(v - v.max()))
+        return v.argmax(), e[v.argmax()] / e.sum()
+
+    def moe(x, routes, w1, b1, w2, b2, w3=None, b3=None, k=1, normalize=0, fusion=0, kind="relu", mixing=None, mix=False, **rest):
         flat, out = x.reshape(-1, x.shape[-1]).astype(float), []
         for i, (t, route) in enumerate(zip(flat, routes.astype(float))):
             p = np.exp(route - route.max())
             p /= p.sum()
             top = np.argsort(-p)[:k]
             p = p if mixing is None else mixing[i].astype(float)
+            if mix:
+                a, pa = mixer(route)
+                b, pb = mixer(route, a)
+                top, p = [a, b], {a: pa, b: pb}
             total, y = p[top].sum() if normalize else 1.0, 0
             for e in top:
                 a = w1[e].astype(float) @ t + (0 if b1 is None else b1[e])
@@ -237,6 +247,13 @@ def mixtures():
              want=moe(x, routes, wide, bias, w2, b2, k=2, fusion=fusion, kind="swiglu", alpha=1.702, beta=1.0, limit=1.5))
     case("swiglu_after", "MoE", [x, routes, wide, bias, w2, b2], {**attrs, "swiglu_fusion": 1, "swiglu_limit_after_activation": 1},
          want=moe(x, routes, wide, bias, w2, b2, k=2, fusion=1, kind="swiglu", alpha=1.702, beta=1.0, limit=1.5, after=True))
+    for fusion in (1, 2):
+        case("geglu_%d" % fusion, "MoE", [x, routes, wide, bias, w2, b2], {"k": 2, "activation_type": "geglu", "swiglu_fusion": fusion},
+             want=moe(x, routes, wide, bias, w2, b2, k=2, fusion=fusion, kind="gelu"))
+    case("relu2", "MoE", [x, routes, w1, b1, w2, b2], {"k": 2, "activation_type": "relu2"}, want=moe(x, routes, w1, b1, w2, b2, k=2, kind="relu2"))
+    near = (4 + routes * 0.05).astype(f32)
+    for name, scores in (("near", near), ("far", routes), ("negative", -near)):
+        case("sparse_mixer_" + name, "MoE", [x, scores, w1, b1, w2, b2], {"k": 2, "use_sparse_mixer": 1}, want=moe(x, scores, w1, b1, w2, b2, k=2, mix=True))
     case("swiglu_0", "MoE", [x, routes, w1, b1, w2, b2, w3, b3], {"k": 2, "activation_type": "swiglu"}, want=moe(x, routes, w1, b1, w2, b2, w3, b3, k=2, kind="swiglu"))
 
     def quantised(rows, columns, bits, block=0, zeros=False):

@@ -103,18 +103,36 @@ func importSoftsign(n *Node) []*ir.Value {
 	return one(n.op(ir.Div, nil, x, n.op(ir.Add, nil, n.number(x.DType(), 1), n.op(ir.Abs, nil, x))))
 }
 
-// importShrink: x + bias where x < -lambd, x - bias where x > lambd, else 0.
+// importShrink: x + bias where x < -lambd, x - bias where x > lambd, else 0. Integers whose bounds or results are none are floats in it.
 func importShrink(n *Node) []*ir.Value {
 	x, lambd, bias := n.in[0], float64(n.Float("lambd", 0.5)), float64(n.Float("bias", 0))
-	d := x.DType()
-	if d.IsInt() && (lambd < 0 || bias != math.Trunc(bias) || d.Category() == ir.Unsigned) {
-		return one(n.fail(Unsupported, "cast to a float first", "shrink of %s with lambd %g and bias %g", d, lambd, bias))
+	if d := x.DType(); d.IsInt() && (lambd < 0 || bias != math.Trunc(bias) || d.Category() == ir.Unsigned) {
+		return one(n.cast(n.shrink(n.cast(x, ir.F64), lambd, bias), d))
 	}
+	return one(n.shrink(x, lambd, bias))
+}
+
+func (n *Node) shrink(x *ir.Value, lambd, bias float64) *ir.Value {
+	d := x.DType()
 	low := n.op(ir.Less, nil, x, n.number(d, -lambd))
 	high := n.op(ir.Less, nil, n.number(d, lambd), x)
 	b := n.number(d, bias)
 	inner := n.op(ir.Where, nil, high, n.op(ir.Sub, nil, x, b), n.number(d, 0))
-	return one(n.op(ir.Where, nil, low, n.op(ir.Add, nil, x, b), inner))
+	return n.op(ir.Where, nil, low, n.op(ir.Add, nil, x, b), inner)
+}
+
+// importErf: of integers it is 0, or ±1 where it is 1 in f32, as in ONNX's reference.
+func importErf(n *Node) []*ir.Value {
+	x := n.in[0]
+	d := x.DType()
+	if !d.IsInt() {
+		return one(n.op(ir.Erf, nil, x))
+	}
+	y := n.cast(n.op(ir.Less, nil, n.number(d, 3), x), d)
+	if d.Category() == ir.Signed {
+		y = n.op(ir.Sub, nil, y, n.cast(n.op(ir.Less, nil, x, n.number(d, -3)), d))
+	}
+	return one(y)
 }
 
 // importPRelu6: a slope for each channel, which is axis 1, or one for all.

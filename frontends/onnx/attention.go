@@ -399,26 +399,6 @@ func (n *Node) rotary(x, cos, sin *ir.Value, dim int64, interleaved bool) *ir.Va
 	if x.Rank() != 4 || cos.Rank() != 3 || sin.Rank() != 3 || !known || dim < 0 || dim%2 != 0 || dim > width {
 		return n.fail(Invalid, "give [B, H, S, D] and caches [B, S, rotated / 2]", "%d elements rotated of %s by %s and %s", dim, x.Type, cos.Type, sin.Type)
 	}
-	part := func(from, to, step int64) *ir.Value {
-		return n.slice(x, n.b.Ints(from), n.b.Ints(to), []int64{3}, []int64{step})
-	}
-	cos, sin = n.unsqueeze(cos, 1), n.unsqueeze(sin, 1)
-	first, second := part(0, dim/2, 1), part(dim/2, dim, 1)
-	if interleaved {
-		first, second = part(0, dim, 2), part(1, dim, 2)
-	}
-	re := n.op(ir.Sub, nil, n.op(ir.Mul, nil, cos, first), n.op(ir.Mul, nil, sin, second))
-	im := n.op(ir.Add, nil, n.op(ir.Mul, nil, sin, first), n.op(ir.Mul, nil, cos, second))
-	if interleaved {
-		pairs := n.op(ir.Concat, &ir.AxisAttrs{Axis: 4}, n.unsqueeze(re, 4), n.unsqueeze(im, 4))
-		re, im = n.reshape(pairs, size(x, 0), size(x, 1), size(x, 2), ir.Size(dim)), nil
-	}
-	parts := []*ir.Value{re}
-	if im != nil {
-		parts = append(parts, im)
-	}
-	if dim < width {
-		parts = append(parts, part(dim, width, 1))
-	}
-	return n.op(ir.Concat, &ir.AxisAttrs{Axis: 3}, parts...)
+	n.sameSize(size(cos, 2), ir.Size(dim/2))
+	return n.op(ir.Rope, &ir.RopeAttrs{Interleaved: interleaved}, x, n.unsqueeze(cos, 1), n.unsqueeze(sin, 1))
 }

@@ -8,6 +8,7 @@ import (
 var contribRows = []row{
 	{microsoft, "QEmbedLayerNormalization", since(1), importQEmbedLayerNorm},
 	{microsoft, "FusedConv", since(1), importFusedConv},
+	{microsoft, "FusedGemm", since(1), importFusedGemm},
 	{microsoft, "NhwcConv", since(1), importNhwcConv},
 	{microsoft, "Inverse", since(1), importInverse},
 }
@@ -45,6 +46,18 @@ func importFusedConv(n *Node) []*ir.Value {
 		y = n.op(ir.Add, nil, y, z)
 	}
 	return one(n.activated(y, activation, params))
+}
+
+// importFusedGemm: activation(Gemm(A, B, C)).
+func importFusedGemm(n *Node) []*ir.Value {
+	var params []float32
+	for _, name := range []string{"activation_alpha", "activation_beta", "activation_gamma"} {
+		if n.Has(name) {
+			params = append(params, n.Float(name, 0))
+		}
+	}
+	activation := n.String("activation", "")
+	return one(n.activated(importGemm(n)[0], activation, params))
 }
 
 // activated is x through an activation that is named, with its parameters.

@@ -105,7 +105,10 @@ func (n *Node) experts(x *ir.Value, l layer) *ir.Value {
 func (n *Node) routing(routes, mixing *ir.Value) *ir.Value {
 	k, normalize := n.Int("k", 1), n.Int("normalize_routing_weights", 0) != 0
 	if n.Int("use_sparse_mixer", 0) != 0 {
-		return n.fail(Unsupported, "export without it", "use_sparse_mixer")
+		if k != 2 || mixing != nil || normalize {
+			return n.fail(Invalid, "give k = 2, without router_weights or normalize_routing_weights", "use_sparse_mixer with k = %d", k)
+		}
+		return n.sparseMixer(n.cast(routes, wideFloat(routes.DType())))
 	}
 	if count, known := size(routes, 1).Value(); k < 1 || known && k > count {
 		return n.fail(Invalid, "give k from 1 to the number of experts", "k = %d of %s", k, routes.Type)
@@ -127,6 +130,30 @@ func (n *Node) routing(routes, mixing *ir.Value) *ir.Value {
 	return n.op(ir.ReduceSum, &ir.ReduceAttrs{Axes: []int64{1}}, spread)
 }
 
+// sparseMixer is routing by SparseMixer (Liu, Dong, Liu et al., "GRIN: GRadient-INformed MoE", 2024), as onnxruntime has it: the two greatest
+// scores of each row[T, E] have their parts of a softmax over those that are near them, the second without the first.
+func (n *Node) sparseMixer(scores *ir.Value) *ir.Value {
+	none := n.b.Const(ir.Scalar(false))
+	first, one := n.nearest(scores, none)
+	_, two := n.nearest(scores, first)
+	return n.op(ir.Add, nil, one, two)
+}
+
+// nearest is where the greatest score of each row is, and its part of a softmax over those that are at most 2% less, without what is hidden.
+func (n *Node) nearest(scores, hidden *ir.Value) (at, part *ir.Value) {
+	const jitter = 0.01
+	number := func(x float64) *ir.Value { return n.number(scores.DType(), x) }
+	over := &ir.ReduceAttrs{Axes: []int64{1}, KeepDims: true}
+	open := n.op(ir.Where, nil, hidden, number(math.Inf(-1)), scores)
+	most := n.op(ir.ReduceMax, over, open)
+	at = n.op(ir.Equal, nil, n.op(ir.ArgMax, &ir.ArgAttrs{Axis: 1, KeepDims: true}, open), n.count(n.dim(size(scores, 1))))
+	far := n.op(ir.Mul, nil, n.op(ir.Max, nil, n.op(ir.Abs, nil, scores), most), number(2*jitter))
+	far = n.op(ir.Less, nil, far, n.op(ir.Sub, nil, most, open))
+	e := n.op(ir.Where, nil, far, number(0), n.op(ir.Exp, nil, n.op(ir.Sub, nil, open, most)))
+	e = n.op(ir.Div, nil, e, n.op(ir.ReduceSum, over, e))
+	return at, n.op(ir.Where, nil, at, e, number(0))
+}
+
 // expertActivation is attribute activation_type of x[E, T, …], times fc3 of the tokens, where there is one.
 func (n *Node) expertActivation(x, tokens *ir.Value, fc3 layer) *ir.Value {
 	kind, fusion := n.String("activation_type", "relu"), n.Int("swiglu_fusion", 0)
@@ -138,15 +165,21 @@ func (n *Node) expertActivation(x, tokens *ir.Value, fc3 layer) *ir.Value {
 		return n.limitedSwiGLU(gate, linear, alpha, beta, limit, after)
 	}
 	switch kind {
+	case "geglu":
+		gate, linear := n.gated(x, tokens, fc3, max(fusion, 1))
+		return n.op(ir.Mul, nil, n.op(ir.Gelu, &ir.GeluAttrs{Tanh: true}, gate), linear)
 	case "relu":
 		x = n.op(ir.Relu, nil, x)
+	case "relu2":
+		x = n.op(ir.Relu, nil, x)
+		x = n.op(ir.Mul, nil, x, x)
 	case "gelu":
 		x = n.op(ir.Gelu, &ir.GeluAttrs{Tanh: true}, x)
 	case "silu":
 		x = n.op(ir.Silu, nil, x)
 	case "identity":
 	default:
-		return n.fail(Invalid, "give relu, gelu, silu, swiglu or identity", "activation_type %q", clip(kind))
+		return n.fail(Invalid, "give relu, relu2, gelu, geglu, silu, swiglu or identity", "activation_type %q", clip(kind))
 	}
 	if fc3.weight == nil {
 		return x

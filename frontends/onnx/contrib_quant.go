@@ -6,6 +6,9 @@ import (
 
 // contribQuantRows are onnxruntime's operators over integers that stand for floats.
 var contribQuantRows = []row{
+	{microsoft, "QuantizeLinear", since(1), asSince(21, importQuantizeLinear)},
+	{microsoft, "DequantizeLinear", since(1), asSince(21, importDequantizeLinear)},
+	{microsoft, "QGemm", since(1), importQGemm},
 	{microsoft, "QLinearAdd", since(1), qlinearBinary(ir.Add)},
 	{microsoft, "QLinearMul", since(1), qlinearBinary(ir.Mul)},
 	{microsoft, "QLinearConcat", since(1), importQLinearConcat},
@@ -220,4 +223,35 @@ func (n *Node) unpacked(x *ir.Value, bits, count int64) *ir.Value {
 		return n.fail(Invalid, "give as many bytes as the numbers need", "%d numbers of %d bits from %s", count, bits, x.Type)
 	}
 	return n.slice(x, n.b.Ints(0), n.b.Ints(count), []int64{int64(last)}, []int64{1})
+}
+
+// asSince imports a node as ONNX's version of the same operator.
+func asSince(version int64, emit func(*Node) []*ir.Value) func(*Node) []*ir.Value {
+	return func(n *Node) []*ir.Value {
+		inner := *n
+		inner.since = version
+		return emit(&inner)
+	}
+}
+
+// importQGemm: (A' × B' + C) × alpha × a_scale × b_scale, in f32 or quantized again. B may have a scale for each column.
+func importQGemm(n *Node) []*ir.Value {
+	a, b := n.gemmOperand(0, "transA"), n.gemmOperand(3, "transB")
+	if !n.ok() {
+		return nil
+	}
+	y := n.op(ir.MatMul, nil, n.centred(a, n.scalar(n.in[2])), n.centred(b, n.perColumn(n.in[5])))
+	if c := n.arg(6); c != nil {
+		y = n.op(ir.Add, nil, y, c)
+	}
+	scale := n.op(ir.Mul, nil, n.scalar(n.in[1]), n.perColumn(n.in[4]))
+	y = n.op(ir.Mul, nil, n.cast(y, ir.F32), n.scaled(scale, "alpha"))
+	out, zero := n.arg(7), n.arg(8)
+	switch {
+	case out == nil:
+		return one(y)
+	case zero == nil:
+		return one(n.fail(Missing, "give it", "y_scale without y_zero_point"))
+	}
+	return one(n.quantized(n.op(ir.Div, nil, y, n.scalar(out)), n.scalar(zero), zero.DType(), true))
 }

@@ -28,7 +28,7 @@ var elementwiseRows = []row{
 	{"", "Asinh", since(9, 22), unaryOp(ir.Asinh)},
 	{"", "Acosh", since(9, 22), unaryOp(ir.Acosh)},
 	{"", "Atanh", since(9, 22), unaryOp(ir.Atanh)},
-	{"", "Erf", since(9, 13), unaryOp(ir.Erf)},
+	{"", "Erf", since(9, 13), importErf},
 	{"", "Not", since(1), unaryOp(ir.Not)},
 	{"", "BitwiseNot", since(18), unaryOp(ir.BitNot)},
 	{"", "IsNaN", since(9, 13, 20), unaryOp(ir.IsNaN)},

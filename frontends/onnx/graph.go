@@ -377,6 +377,9 @@ func opsetImports(list []*pb.OperatorSetIdProto) (map[string]int64, error) {
 
 func (s *scope) version(domain string) (int64, error) {
 	v, ok := s.opsets[domain]
+	if !ok && domain == microsoft { // onnxruntime's tools leave it out
+		return 1, nil
+	}
 	if !ok {
 		return 0, errf(Invalid, "import a version of it (opset_import)", "no version of domain %q is imported", domainName(domain))
 	}

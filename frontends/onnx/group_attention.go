@@ -13,17 +13,24 @@ const (
 	gqaPositions
 	gqaBias
 	gqaSink
-	gqaRest // scales of quantized caches, norms of queries and keys
+	gqaKeyScale
+	gqaValueScale
+	gqaQueryNorm
+	gqaKeyNorm
+	gqaRest // query_seqlens
 )
 
-// importGroupQueryAttention: causal attention of [B, S, H × D] over a cache [B, K, P, D], of which each batch element fills the first
+// importGroupQueryAttention: attention, causal unless it says otherwise, of [B, S, H × D] over a cache [B, K, P, D], of which each batch element fills the first
 // seqlens_k + 1 - S places, and the new keys and values after them.
 func importGroupQueryAttention(n *Node) []*ir.Value {
 	window, softcap := n.Int("local_window_size", -1), float64(n.Float("softcap", 0))
 	smooth := n.Int("smooth_softmax", -1) > 0
 	n.gqaLimits()
-	q, k, v := n.gqaOperands(n.Int("num_heads", 0), n.Int("kv_num_heads", 0))
+	causal, output, kv := n.Int("causal", 1) != 0, n.Int("qk_output", 0), n.Int("kv_num_heads", 0)
+	q, k, v := n.gqaOperands(n.Int("num_heads", 0), kv)
 	scale := n.microsoftScale(q)
+	q, k = n.gqaNormed(q, gqaQueryNorm, "q_norm_epsilon"), n.gqaNormed(k, gqaKeyNorm, "k_norm_epsilon")
+	keys, values := n.groupCache("k_quant_type", gqaKeyScale, n.arg(3), kv), n.groupCache("v_quant_type", gqaValueScale, n.arg(4), kv)
 	total := n.dims(n.scalar(n.in[gqaTotal]), "total_sequence_length")
 	if !n.ok() || len(total) != 1 {
 		return nil
@@ -36,9 +43,11 @@ func importGroupQueryAttention(n *Node) []*ir.Value {
 	} else {
 		n.Int("rotary_interleaved", 0)
 	}
+	present := []*ir.Value{k, v}
 	if past := n.arg(3); past != nil {
-		length := size(past, 2).Max(total[0])
-		k, v = n.cached(past, k, filled, length), n.cached(n.arg(4), v, filled, length)
+		length, d := size(past, 2).Max(total[0]), k.DType()
+		present[0], present[1] = n.cached(past, keys.encode(n, k), filled, length), n.cached(n.arg(4), values.encode(n, v), filled, length)
+		k, v = keys.decode(n, present[0], d), values.decode(n, present[1], d)
 	}
 	heads := n.attentionHeads(q, k, v)
 	if !n.ok() {
@@ -52,26 +61,48 @@ func importGroupQueryAttention(n *Node) []*ir.Value {
 	if bias := n.arg(gqaBias); bias != nil {
 		scores = n.op(ir.Add, nil, scores, n.padMask(bias, size(k, 2)))
 	}
+	if !causal { // every query sees what the last one does
+		places = n.unsqueeze(n.op(ir.Add, nil, filled, n.op(ir.Sub, nil, s, n.b.Const(ir.Scalar(int64(1))))), 1)
+	}
 	var m attentionMask
 	m.window(n, n.unsqueeze(places, 1, 3), n.count(n.dim(size(k, 2))), max(window, 0)-1, 0) // the window counts the query's own key
 	m.empty = false                                                                         // a query sees its own key
 	probs := n.sunk(m.apply(n, scores), smooth)
 	y := n.packHeads(heads.mix(n, probs, v, q.DType()))
-	return []*ir.Value{y, k, v}
+	switch output {
+	case 1:
+		probs = n.op(ir.Where, nil, m.allowed, scores, n.number(scores.DType(), 0))
+	case 0:
+		return append([]*ir.Value{y}, present...)
+	}
+	return append([]*ir.Value{y}, present[0], present[1], n.slice(probs, n.b.Ints(0), n.b.Dims(total[0]), []int64{3}, []int64{1}))
+}
+
+// gqaNormed is x[B, H, S, D] with each head divided by its root mean square, where operand i is its weight.
+func (n *Node) gqaNormed(x *ir.Value, i int, epsilon string) *ir.Value {
+	common := n.Float("qk_norm_epsilon", 1e-6)
+	own := n.Float(epsilon, common)
+	if n.arg(i) == nil || !n.ok() {
+		return x
+	}
+	return n.cast(n.op(ir.RMSNorm, &ir.NormAttrs{Axis: 3, Epsilon: float64(own)}, n.wide(x), n.wide(n.in[i])), x.DType())
 }
 
 // gqaLimits refuses what is not done.
 func (n *Node) gqaLimits() {
-	n.Float("qk_norm_epsilon", 0)
-	n.Int("sliding_window_cache", 0)
 	for i := gqaRest; i < len(n.in); i++ {
 		if n.in[i] != nil {
 			n.fail(Unsupported, "export without it", "operand %d of grouped attention", i)
 		}
 	}
-	if n.Int("causal", 1) == 0 || n.Int("qk_output", 0) != 0 || n.Int("kv_cache_bit_width", 0) != 0 ||
-		n.String("k_quant_type", "NONE") != "NONE" || n.String("v_quant_type", "NONE") != "NONE" {
-		n.fail(Unsupported, "export causal, without quantized caches and the output of scores", "causal = 0, a quantized cache, or qk_output")
+	if n.Int("sliding_window_cache", 0) != 0 {
+		n.fail(Unsupported, "export with a cache of all places", "sliding_window_cache")
+	}
+	if causal, output := n.Int("causal", 1), n.Int("qk_output", 0); output < 0 || output > 2 || causal == 0 && n.Int("local_window_size", -1) > 0 {
+		n.fail(Invalid, "give qk_output 0, 1 or 2, and no window unless causal", "causal = %d with qk_output = %d", causal, output)
+	}
+	if (n.arg(gqaQueryNorm) == nil) != (n.arg(gqaKeyNorm) == nil) {
+		n.fail(Invalid, "give both, or none", "one of q_norm_weight and k_norm_weight is absent")
 	}
 	if (n.arg(3) == nil) != (n.arg(4) == nil) {
 		n.fail(Invalid, "give past_key and past_value, or none", "one of past_key and past_value is absent")
@@ -132,7 +163,7 @@ func (n *Node) cached(past, fresh, filled *ir.Value, length ir.Dim) *ir.Value {
 		return n.fail(Invalid, "give [B, K, P, D]", "cache of %s", past.Type)
 	}
 	if past.DType() != fresh.DType() {
-		return n.fail(Unsupported, "export without a quantized cache", "cache of %s", past.Type)
+		return n.fail(Invalid, "give k_quant_type and v_quant_type", "cache of %s for %s", past.Type, fresh.Type)
 	}
 	all := n.transpose(n.op(ir.Concat, &ir.AxisAttrs{Axis: 2}, past, fresh), 0, 2, 1, 3)
 	at, from := n.unsqueeze(n.count(n.dim(length)), 0), n.unsqueeze(filled, 1)

@@ -23,6 +23,9 @@ type Options struct {
 	// Eval computes an op of known operands, as interp does. With it, operands that must be known
 	// at compile time may be computed by any op; nil leaves it at what ir follows by itself.
 	Eval func(op *ir.Op, args []ir.Datum) ([]ir.Datum, error)
+	// Gradient emits at the end of b's region the gradients of y with respect to xs, as grad.Append does; the seed is nil.
+	// Without it the operator Gradient of ai.onnx.preview.training is unsupported.
+	Gradient func(b *ir.Builder, y, seed *ir.Value, xs []*ir.Value) ([]*ir.Value, error)
 }
 
 // Import makes an ir.Module with one function of the model's graph: inputs and outputs keep their

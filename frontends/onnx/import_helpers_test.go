@@ -158,7 +158,8 @@ func modelFile(t testing.TB, opset int64, g *pb.GraphProto, functions ...*pb.Fun
 	t.Helper()
 	f, err := FromBytes("model.onnx", marshal(t, &pb.ModelProto{IrVersion: ptr(int64(10)), Graph: g, Functions: functions,
 		OpsetImport: []*pb.OperatorSetIdProto{{Domain: ptr(""), Version: &opset}, {Domain: ptr("local"), Version: ptr(int64(1))},
-			{Domain: ptr("com.microsoft"), Version: ptr(int64(1))}, {Domain: ptr("ai.onnx.preview"), Version: ptr(int64(1))}}}))
+			{Domain: ptr("com.microsoft"), Version: ptr(int64(1))}, {Domain: ptr("ai.onnx.preview"), Version: ptr(int64(1))}, {Domain: ptr(mlDomain), Version: ptr(int64(3))},
+			{Domain: ptr(trainingDomain), Version: ptr(int64(1))}}}))
 	if err != nil {
 		t.Fatal(err)
 	}

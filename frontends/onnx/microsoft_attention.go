@@ -10,8 +10,9 @@ import (
 func importMicrosoftRotary(n *Node) []*ir.Value {
 	x, ids, cos, sin := n.in[0], n.in[1], n.in[2], n.in[3]
 	heads, dim := n.Int("num_heads", 0), n.Int("rotary_embedding_dim", 0)
-	if n.Int("is_packed_batching", 0) != 0 || n.Float("scale", 1) != 1 {
-		return one(n.fail(Unsupported, "export without them", "is_packed_batching or scale"))
+	n.Int("is_packed_batching", 0) // how the batch came to be
+	if n.Float("scale", 1) != 1 {
+		return one(n.fail(Unsupported, "export without it: onnxruntime does not heed it", "scale"))
 	}
 	if cos.Rank() != 2 || sin.Rank() != 2 {
 		return one(n.fail(Invalid, "give [places, rotated / 2]", "caches of %s and %s", cos.Type, sin.Type))
@@ -45,17 +46,45 @@ func importMultiHeadAttention(n *Node) []*ir.Value {
 	num := n.Int("num_heads", 0)
 	past, pastValue := n.arg(6), n.arg(7)
 	switch {
-	case n.arg(8) != nil || n.arg(9) != nil:
-		n.fail(Unsupported, "export without shared buffers and beams", "past_sequence_length or cache_indirection")
+	case n.arg(9) != nil:
+		n.fail(Unsupported, "export without beams", "cache_indirection")
+	case n.arg(8) != nil && past == nil:
+		n.fail(Invalid, "give past_key and past_value", "past_sequence_length without a past")
 	case (past == nil) != (pastValue == nil):
 		n.fail(Invalid, "give past_key and past_value, or none", "one of past_key and past_value is absent")
 	}
 	q, k, v := n.multiHeads(num)
+	if n.arg(8) != nil {
+		return n.sharedHeads(q, k, v)
+	}
 	places := n.queryPlaces(q, past)
 	if past != nil {
 		k, v = n.op(ir.Concat, &ir.AxisAttrs{Axis: 2}, past, k), n.op(ir.Concat, &ir.AxisAttrs{Axis: 2}, pastValue, v)
 	}
 	y, product := n.maskedAttention(q, k, v, places, n.arg(4), n.arg(5))
+	return []*ir.Value{y, k, v, product}
+}
+
+// sharedHeads is MultiHeadAttention whose past lies in buffers [B, H, M, D], of which past_sequence_length places are filled, and the
+// present in the same ones.
+func (n *Node) sharedHeads(q, k, v *ir.Value) []*ir.Value {
+	past, pastValue := n.in[6], n.in[7]
+	if !n.ok() || past.Rank() != 4 || pastValue.Rank() != 4 {
+		return one(n.fail(Invalid, "give [B, H, M, D]", "past of %s and %s", past.Type, pastValue.Type))
+	}
+	filled := n.cast(n.scalar(n.in[8]), ir.I64)
+	each := n.op(ir.Expand, nil, filled, n.b.Dims(size(q, 0)))
+	end := n.op(ir.Add, nil, filled, n.dim(size(q, 2)))
+	rest := n.unsqueeze(n.op(ir.LessEqual, nil, end, n.count(n.dim(size(past, 2)))), 1) // stays as it was
+	k = n.op(ir.Where, nil, rest, past, n.cached(past, k, each, size(past, 2)))
+	v = n.op(ir.Where, nil, rest, pastValue, n.cached(pastValue, v, each, size(past, 2)))
+	if !n.ok() {
+		return nil
+	}
+	used := n.unsqueeze(end, 0)
+	seen := func(x *ir.Value) *ir.Value { return n.slice(x, n.b.Ints(0), used, []int64{2}, []int64{1}) }
+	places := n.unsqueeze(n.op(ir.Add, nil, n.count(n.dim(size(q, 2))), filled), 1)
+	y, product := n.maskedAttention(q, seen(k), seen(v), places, n.arg(4), n.arg(5))
 	return []*ir.Value{y, k, v, product}
 }
 

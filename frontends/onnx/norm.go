@@ -9,7 +9,7 @@ var normRows = []row{
 	{"", "LogSoftmax", since(13), normalized(softmax(ir.LogSoftmax))},
 	{"", "Hardmax", since(1, 11), normalized(in2D(hardmax))},
 	{"", "Hardmax", since(13), normalized(hardmax)},
-	{"", "LayerNormalization", since(17), importLayerNorm},
+	{"", "LayerNormalization", since(1, 17), importLayerNorm}, // 1: onnxruntime's
 	{"", "RMSNormalization", since(23), importRMSNorm},
 	{"", "BatchNormalization", since(1, 6), importBatchNorm6},
 	{"", "BatchNormalization", since(7, 9), importBatchNorm9},

@@ -50,9 +50,13 @@ func importUpsample(n *Node) []*ir.Value {
 			scales = append(scales, float64(s))
 		}
 	default:
+		if r.policy = "stretch"; n.resizesAtRun(x, allAxes(x), n.in[1], false) {
+			return one(n.resize(r, func(y *ir.Value) *ir.Value { return n.sampleAtRun(r, allAxes(x), n.in[1], false, y) }))
+		}
 		scales = n.knownFloats(n.in[1], "the scales")
 	}
-	return one(n.resize(r, n.scaledAxes(x, axesBetween(0, x.Rank()), scales)))
+	list := n.scaledAxes(x, allAxes(x), scales)
+	return one(n.resize(r, func(y *ir.Value) *ir.Value { return n.sampleAxes(r, list, y) }))
 }
 
 // importResize: Resize-11 to 19 with scales, or sizes where there are some.
@@ -70,9 +74,18 @@ func importResize(n *Node) []*ir.Value {
 			axes = append(axes[:i:i], n.normalAxis(a, x.Rank()))
 		}
 	}
+	scales, sizes := n.arg(2), n.arg(3)
+	sized := sizes != nil && !size(sizes, 0).Is(0)
+	to := scales
+	if sized {
+		to = sizes
+	}
+	if to != nil && n.resizesAtRun(x, axes, to, sized) {
+		return one(n.resize(r, func(y *ir.Value) *ir.Value { return n.sampleAtRun(r, axes, to, sized, y) }))
+	}
 	var list []resizeAxis
-	switch scales, sizes := n.arg(2), n.arg(3); {
-	case sizes != nil && !size(sizes, 0).Is(0):
+	switch {
+	case sized:
 		list = n.sizedAxes(x, axes, n.dims(sizes, "the sizes"), r.policy)
 	case scales != nil:
 		list = n.scaledAxes(x, axes, n.knownFloats(scales, "the scales"))
@@ -82,7 +95,7 @@ func importResize(n *Node) []*ir.Value {
 	if r.coordinates == "tf_crop_and_resize" {
 		list = n.regions(list, axes)
 	}
-	return one(n.resize(r, list))
+	return one(n.resize(r, func(y *ir.Value) *ir.Value { return n.sampleAxes(r, list, y) }))
 }
 
 // scaledAxes are axes that get ⌊size × scale⌋ places; those that stay as they are are left out.
@@ -200,21 +213,21 @@ func (n *Node) regions(list []resizeAxis, axes []int64) []resizeAxis {
 	return list
 }
 
-// resize samples axis after axis: in f32, or f64; integers are rounded once.
-func (n *Node) resize(r resize, list []resizeAxis) *ir.Value {
+// resize samples the operand: in f32, or f64; integers are rounded once.
+func (n *Node) resize(r resize, sample func(*ir.Value) *ir.Value) *ir.Value {
 	x := n.in[0]
 	if !n.ok() || !r.known(n) {
 		return x
 	}
 	if r.mode == "nearest" {
-		return n.sampleAxes(r, list, x)
+		return sample(x)
 	}
 	d := x.DType()
 	y := x
 	if d != ir.F64 {
 		y = n.cast(x, ir.F32)
 	}
-	y = n.sampleAxes(r, list, y)
+	y = sample(y)
 	if d.IsInt() && n.ok() {
 		y = n.op(ir.Round, nil, y)
 		if d.Bits() <= 16 { // cubic weights go beyond what they weigh

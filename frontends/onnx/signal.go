@@ -446,9 +446,13 @@ func (n *Node) plus(acc, x *ir.Value, factor float64) *ir.Value {
 	return n.op(ir.Add, nil, acc, x)
 }
 
-// importSTFT: the spectra of frames, each a step further along the signal [B, L, 1 or 2], times a window.
+// importSTFT: the spectra of frames, each a step further along the signal [B, L, 1 or 2], times a window. A real signal may
+// be [B, L], as torch.onnx writes.
 func importSTFT(n *Node) []*ir.Value {
 	x, window := n.in[0], n.arg(2)
+	if x.Rank() == 2 {
+		x = n.unsqueeze(x, 2)
+	}
 	onesided := n.Int("onesided", 1) != 0
 	s := n.signalOf(x)
 	step := n.ints(n.in[1], "frame_step")

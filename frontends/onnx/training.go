@@ -10,6 +10,7 @@ var trainingRows = []row{
 	{trainingDomain, "Adagrad", since(1), importAdagrad},
 	{trainingDomain, "Adam", since(1), importAdam},
 	{trainingDomain, "Momentum", since(1), importMomentum},
+	{trainingDomain, "Gradient", since(1), importGradient},
 }
 
 // optimised splits the operands after rate and count into groups, values first, then gradients, then states, and gives the results

@@ -123,6 +123,7 @@ def elementwise():
     }
     for op, f in gelu.items():
         fam.case(op, [y[1:]], cast64(f, y[1:]))
+    fam.case("stop_gradient", [y], y)
     for d in (np.float64, np.float16, ml.bfloat16, ml.float8_e5m2):
         z = np.array([-2.5, 0.1, 3, 7, inf, nan]).astype(d)
         fam.case("exp", [z], cast64(np.exp, z))
@@ -607,7 +608,7 @@ def attention():
     fam.case('attention {scale = 0.25, empty = "zero"}', [q, k, v, allowed], weighted(q, v, masked, 0))
     fam.case('attention {scale = 0.25, empty = "mean"}', [q, k, v, allowed], weighted(q, v, masked, 0.2))
     fam.case('attention {scale = 0.25, causal = true, empty = "zero"}', [q, k, v, allowed], weighted(q, v, np.where(before, masked, -inf), 0))
-    fam.case("attention {scale = 0.25}", [q, k, v, bias], weighted(q, v, s + bias))
+    fam.case("attention {scale = 0.25}", [q, k, v, bias], weighted(q, v, (s.astype(np.float32) + bias).astype(np.float64)))
     fam.case("attention {scale = 0.25}", [q, k, v, np.where(allowed, 0, -inf).astype(np.float32)], weighted(q, v, masked))
     fam.case("attention {scale = 0.25}", [q, k, v, np.where(allowed, 0, np.finfo(np.float32).min).astype(np.float32)], weighted(q, v, masked, 0.2), note="least numbers")
     sinks = f32(4)

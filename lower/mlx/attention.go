@@ -189,13 +189,15 @@ func lowerRope(l *lowering, op *ir.Op) {
 		waves := l.once(ropeKey{op.Region, b, nil, false}, func() []Reg {
 			return []Reg{l.b.Call(Reciprocal, l.cast(l.reg(b), b.DType(), ir.F32))}
 		})[0]
-		dims := n.Mul(ir.Size(2))
+		dims, d := n.Mul(ir.Size(2)), l.attentionDType(x.DType())
+		offset, start := Absent, int64(0)
 		if first, ok := at.KnownInts(); ok && at.Rank() == 0 {
-			l.set(op, l.b.Call(Rope, l.reg(x), Absent, waves, dims, a.Interleaved, 0.0, 1.0, first[0]))
-			return
+			start = first[0]
+		} else {
+			offset = l.once(ropeKey{op.Region, at, nil, false}, func() []Reg { return []Reg{l.cast(l.reg(at), at.DType(), ir.I32)} })[0]
 		}
-		offset := l.once(ropeKey{op.Region, at, nil, false}, func() []Reg { return []Reg{l.cast(l.reg(at), at.DType(), ir.I32)} })[0]
-		l.set(op, l.b.Call(Rope, l.reg(x), offset, waves, dims, a.Interleaved, 0.0, 1.0, 0))
+		y := l.b.Call(Rope, l.in(op, 0, d), offset, waves, dims, a.Interleaved, 0.0, 1.0, start)
+		l.set(op, l.cast(y, d, x.DType()))
 	default:
 		l.set(op, l.rotate(op, n))
 	}

@@ -15,6 +15,7 @@ type Builder struct {
 	plan   *Plan
 	cur    *Program
 	loc    ir.LocID
+	kind   ir.Kind
 	consts map[constKey]int
 	err    error
 }
@@ -37,8 +38,11 @@ func NewBuilder(m *ir.Module) *Builder {
 	}
 }
 
-// At sets the location of the calls that follow.
-func (b *Builder) At(loc ir.LocID) { b.loc = loc }
+// At sets the location of the calls that follow, which belong to no op.
+func (b *Builder) At(loc ir.LocID) { b.loc, b.kind = loc, ir.NoKind }
+
+// For says which op the calls that follow belong to.
+func (b *Builder) For(op *ir.Op) { b.loc, b.kind = op.Loc, op.Kind }
 
 // Errorf records an error at the current location, unless there is one already.
 func (b *Builder) Errorf(format string, args ...any) {
@@ -192,7 +196,7 @@ func (b *Builder) Call(op CallID, args ...any) Reg {
 
 // CallN is Call with n results; n is checked where the row fixes it.
 func (b *Builder) CallN(op CallID, n int, args ...any) []Reg {
-	c := Call{Op: op, Loc: b.loc}
+	c := Call{Op: op, Loc: b.loc, Kind: b.kind}
 	for _, a := range args {
 		switch a := a.(type) {
 		case Reg:

@@ -177,6 +177,7 @@ const (
 	Diagonal
 	Diag
 	Contiguous
+	StopGradient
 	AsStrided
 	// indices; nothing checks their range
 	Take
@@ -405,6 +406,7 @@ var Calls = [NumCalls]CallInfo{
 	Diagonal:           fn("diagonal", 1, "mx.diagonal({0}, {offset}, {axis1}, {axis2})", integer("offset"), integer("axis1"), integer("axis2")),
 	Diag:               fn("diag", 1, "mx.diag({0}, {k})", integer("k")),
 	Contiguous:         un("contiguous"),
+	StopGradient:       un("stop_gradient"),
 	AsStrided:          fn("as_strided", 1, "mx.as_strided({0}, {shape}, {strides}, {offset})", ints("shape"), ints("strides"), integer("offset")),
 
 	Take:          fn("take", 2, "mx.take({0}, {1}, axis={axis})", integer("axis")),

@@ -49,7 +49,7 @@ func lowerIf(l *lowering, op *ir.Op) {
 	captures := l.list(op.Args[1:])
 	cond := l.reg(op.Args[0])
 	then, other := l.region(op.Regions[0], "then"), l.region(op.Regions[1], "else")
-	l.b.At(op.Loc)
+	l.b.For(op)
 	l.results(op, l.b.CallN(If, len(op.Results), cond, captures, captures, then, other, len(captures)))
 }
 
@@ -60,7 +60,7 @@ func lowerLoop(l *lowering, op *ir.Op) {
 	empties := l.empties(op.Regions[0].Results()[1+n:])
 	captures := l.list(op.Args[2+n:])
 	body := l.region(op.Regions[0], "body")
-	l.b.At(op.Loc)
+	l.b.For(op)
 	l.results(op, l.b.CallN(Loop, len(op.Results), in, empties, captures, body, n, len(empties)))
 }
 
@@ -94,7 +94,7 @@ func lowerScan(l *lowering, op *ir.Op) {
 	empties := l.empties(op.Regions[0].Results()[n:])
 	captures := l.list(op.Args[n+m:])
 	body := l.region(op.Regions[0], "body")
-	l.b.At(op.Loc)
+	l.b.For(op)
 	out := slices.Clone(l.b.CallN(Scan, len(op.Results), states, sequences, empties, captures, body, n, m, len(empties)))
 	for i := range a.OutputAxes {
 		v := op.Results[n+i]

@@ -279,6 +279,7 @@ func (d *decoder) rest(open func(name, path string) (*ir.Blob, error)) {
 		}
 		for i := range g.Calls {
 			g.Calls[i].Loc = ir.LocID(d.uint())
+			g.Calls[i].Kind = ir.Kind(d.index(int(ir.NumKinds)))
 		}
 	}
 	for range d.count() {

@@ -86,29 +86,36 @@ func lowerSoftplus(l *lowering, op *ir.Op) {
 	}))
 }
 
-// lowerGelu: the tails cancel, so that halves are computed in f32.
+// lowerGelu: x · (1 + f) / 2 as mlx.nn.gelu and gelu_approx, computed from z = s·x. The tails cancel, so that halves are computed in f32.
 func lowerGelu(l *lowering, op *ir.Op) {
 	gelu := l.geluErf
 	if op.Attrs.(*ir.GeluAttrs).Tanh {
 		gelu = l.geluTanh
 	}
-	l.set(op, l.inFloat32(l.arg(op, 0), op.Result().DType(), gelu))
+	s, d := geluScale(op), op.Result().DType()
+	if m, ok := l.multiples[op.Args[0]]; ok && m.factor == 1/s {
+		l.setMultiple(op, gelu(m.r, d), 0.5/s)
+		return
+	}
+	if !isHalf(d) {
+		l.setMultiple(op, gelu(l.b.Call(Multiply, l.arg(op, 0), l.b.Scalar(d, s)), d), 0.5/s)
+		return
+	}
+	l.set(op, l.inFloat32(l.arg(op, 0), d, func(x Reg, d ir.DType) Reg {
+		return l.b.Call(Multiply, gelu(l.b.Call(Multiply, x, l.b.Scalar(d, s)), d), l.b.Scalar(d, 0.5/s))
+	}))
 }
 
-// geluErf is x · (1 + erf(x/√2)) / 2, as mlx.nn.gelu.
-func (l *lowering) geluErf(x Reg, d ir.DType) Reg {
-	e := l.b.Call(Erf, l.b.Call(Multiply, x, l.b.Scalar(d, math.Sqrt2/2)))
-	r := l.b.Call(Multiply, x, l.b.Call(Add, e, l.b.Scalar(d, 1)))
-	return l.b.Call(Multiply, r, l.b.Scalar(d, 0.5))
+// geluErf is z · (1 + erf(z)).
+func (l *lowering) geluErf(z Reg, d ir.DType) Reg {
+	return l.b.Call(Multiply, z, l.b.Call(Add, l.b.Call(Erf, z), l.b.Scalar(d, 1)))
 }
 
-// geluTanh is x · (1 + tanh(√(2/π) · (x + 0.044715 x³))) / 2, as mlx.nn.gelu_approx.
-func (l *lowering) geluTanh(x Reg, d ir.DType) Reg {
-	cube := l.b.Call(Multiply, l.b.Call(Square, x), x)
-	inner := l.b.Call(Add, x, l.b.Call(Multiply, cube, l.b.Scalar(d, 0.044715)))
-	t := l.b.Call(Tanh, l.b.Call(Multiply, inner, l.b.Scalar(d, math.Sqrt(2/math.Pi))))
-	r := l.b.Call(Multiply, x, l.b.Call(Add, t, l.b.Scalar(d, 1)))
-	return l.b.Call(Multiply, r, l.b.Scalar(d, 0.5))
+// geluTanh is z · (1 + tanh(z + 0.044715 · (π/2) · z³)).
+func (l *lowering) geluTanh(z Reg, d ir.DType) Reg {
+	cube := l.b.Call(Multiply, l.b.Call(Square, z), z)
+	inner := l.b.Call(Add, z, l.b.Call(Multiply, cube, l.b.Scalar(d, 0.044715*math.Pi/2)))
+	return l.b.Call(Multiply, z, l.b.Call(Add, l.b.Call(Tanh, inner), l.b.Scalar(d, 1)))
 }
 
 // lowerSilu: as mlx.nn.silu.

@@ -310,6 +310,7 @@ func (e *encoder) rest() {
 		}
 		for i := range g.Calls {
 			e.uint(int(g.Calls[i].Loc))
+			e.uint(int(g.Calls[i].Kind))
 		}
 	}
 	e.uint(len(p.Facts))

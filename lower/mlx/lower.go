@@ -60,6 +60,7 @@ var Rules = [ir.NumKinds]Rule{
 	ir.HardSigmoid: anyLayout(lowerHardSigmoid), ir.HardSwish: anyLayout(lowerHardSwish),
 	ir.Mish: anyLayout(lowerMish),
 	ir.Cast: {Lower: lowerCast, Layout: true, Moves: true, Limit: limitCast}, ir.BitCast: {Lower: lowerBitCast, Layout: true, Moves: true},
+	ir.StopGradient: {Lower: unary(StopGradient).Lower, Layout: true, Moves: true},
 
 	ir.Add: binary(Add), ir.Sub: binary(Subtract), ir.Mul: binary(Multiply), ir.Div: anyLayout(lowerDiv),
 	ir.Pow: {Lower: lowerPow, Layout: true, Limit: limitPow}, ir.Mod: anyLayout(lowerMod), ir.Min: binary(Minimum), ir.Max: binary(Maximum),

@@ -9,15 +9,16 @@ import (
 
 // lowering is the state of Lower: where values are, and which symbols are bound.
 type lowering struct {
-	b      *Builder
-	rules  *[ir.NumKinds]Rule // the table, which refers to rules that refer to this
-	opts   Options
-	homes  map[*ir.Value]*home
-	bound  map[ir.Dim]bool
-	facts  map[ir.Dim][]ir.Fact // that wait for a symbol
-	layout layout               // in which the current rule works
-	count  int                  // of made-up names
-	shared map[any][]Reg        // what ops of a kind make together, by what it is made of
+	b         *Builder
+	rules     *[ir.NumKinds]Rule // the table, which refers to rules that refer to this
+	opts      Options
+	homes     map[*ir.Value]*home
+	multiples map[*ir.Value]multiple // of values that are in no home yet
+	bound     map[ir.Dim]bool
+	facts     map[ir.Dim][]ir.Fact // that wait for a symbol
+	layout    layout               // in which the current rule works
+	count     int                  // of made-up names
+	shared    map[any][]Reg        // what ops of a kind make together, by what it is made of
 }
 
 // layout is an order of axes. MLX convolves with channels last, ONNX first; values stay as they come out of a
@@ -35,7 +36,7 @@ type home struct{ regs [2]Reg }
 func newLowering(m *ir.Module, opts Options) *lowering {
 	return &lowering{
 		b: NewBuilder(m), rules: &Rules, opts: opts,
-		homes: map[*ir.Value]*home{}, bound: map[ir.Dim]bool{}, facts: map[ir.Dim][]ir.Fact{}, shared: map[any][]Reg{},
+		homes: map[*ir.Value]*home{}, multiples: map[*ir.Value]multiple{}, bound: map[ir.Dim]bool{}, facts: map[ir.Dim][]ir.Fact{}, shared: map[any][]Reg{},
 	}
 }
 
@@ -136,7 +137,7 @@ func (l *lowering) lower(op *ir.Op) {
 	if op.Kind == ir.Yield || l.b.Err() != nil || op.Kind != ir.Const && l.known(op.Results) {
 		return
 	}
-	l.b.At(op.Loc)
+	l.b.For(op)
 	rule := &l.rules[op.Kind]
 	l.layout = channelsFirst
 	if rule.Layout {
@@ -289,8 +290,11 @@ func (l *lowering) lastOf(v *ir.Value, rank int) Reg {
 	return l.b.Call(Transpose, l.b.Call(ExpandDims, l.reg(v), axes), toLast(rank))
 }
 
-// materialise makes a register for a value whose elements are integers or expressions over sizes.
+// materialise makes a register for a multiple of another, or for a value whose elements are integers or expressions over sizes.
 func (l *lowering) materialise(v *ir.Value) Reg {
+	if m, ok := l.multiples[v]; ok {
+		return l.b.Call(Multiply, m.r, l.b.Scalar(v.DType(), m.factor))
+	}
 	dims, ok := v.KnownDims()
 	if !ok {
 		l.b.Errorf("%s is used before it is defined", v.Type)

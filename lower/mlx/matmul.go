@@ -34,9 +34,16 @@ func lowerMatMul(l *lowering, op *ir.Op) {
 	l.set(op, l.intMatMul(a, b, d))
 }
 
-// lowerLinear: mx.addmm.
+// lowerLinear: mx.addmm, whose alpha and beta take in the factor of x, and the one that the user of the result wants.
 func lowerLinear(l *lowering, op *ir.Op) {
-	l.set(op, l.b.Call(AddMM, l.reg(op.Args[2]), l.reg(op.Args[0]), l.reg(op.Args[1]), 1.0, 1.0))
+	x, factor := l.asMultiple(op.Args[0])
+	s := wantedBy(op.Result())
+	r := l.b.Call(AddMM, l.reg(op.Args[2]), x, l.reg(op.Args[1]), s*factor, s)
+	if s == 1 {
+		l.set(op, r)
+		return
+	}
+	l.setMultiple(op, r, 1/s)
 }
 
 // intMatMul is exact modulo 2ⁿ for integers of n bits: it adds products of 16-bit limbs in float64. Limb i of a times

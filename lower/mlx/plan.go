@@ -68,6 +68,7 @@ type Call struct {
 	Args []any // ir.Dim, []ir.Dim, float64, ir.DType, bool, string or Prog, as the row's parameters demand
 	Free []Reg // registers that are not read after this call
 	Loc  ir.LocID
+	Kind ir.Kind // of the op that it is part of; NoKind for what belongs to none
 }
 
 // Storage is the dtype in which MLX holds elements of d: d itself where MLX has it, the integers of its bits

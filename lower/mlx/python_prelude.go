@@ -136,6 +136,8 @@ def _slice_update(x, update, start, stop, strides):
     return x`,
 	"_scatter": `
 def _scatter(x, updates, how, *indices):
+    if updates.size == 0:
+        return x
     if how == "set":
         x = mx.array(x)
         x[indices] = updates

@@ -15,6 +15,7 @@ var Definitions = [ir.NumKinds]func(*parts, *ir.Op) *ir.Value{
 	ir.Linear:  linear,
 	ir.Softmax: softmax, ir.LogSoftmax: logSoftmax,
 	ir.LayerNorm: layerNorm, ir.RMSNorm: rmsNorm, ir.BatchNorm: batchNorm,
+	ir.Attention: attention, ir.Rope: rope,
 }
 
 // Rules is the one rule of the pass.
@@ -34,16 +35,12 @@ func composites() []ir.Kind {
 }
 
 func decompose(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
-	define := Definitions[op.Kind]
-	if define == nil {
-		return nil
-	}
 	d := op.Result().DType()
 	p := &parts{rw, d}
 	if d == ir.F16 || d == ir.BF16 {
 		p.d = ir.F32
 	}
-	return rewrite.One(p.cast(define(p, op), d))
+	return rewrite.One(p.cast(Definitions[op.Kind](p, op), d))
 }
 
 // parts makes primitives on floats of one dtype.

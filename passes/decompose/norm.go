@@ -16,7 +16,9 @@ func logSoftmax(p *parts, op *ir.Op) *ir.Value {
 	return p.sub(d, p.Op(ir.Log, nil, p.reduce(ir.ReduceSum, p.Op(ir.Exp, nil, d), axis)))
 }
 
-func (p *parts) belowMax(x *ir.Value, axis int64) *ir.Value { return p.sub(x, p.reduce(ir.ReduceMax, x, axis)) }
+func (p *parts) belowMax(x *ir.Value, axis int64) *ir.Value {
+	return p.sub(x, p.reduce(ir.ReduceMax, x, axis))
+}
 
 // layerNorm is the rms norm of x - mean(x), times scale, plus bias.
 func layerNorm(p *parts, op *ir.Op) *ir.Value {

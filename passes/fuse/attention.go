@@ -16,7 +16,7 @@ var attentionRules = []rewrite.Rule{
 type scores struct {
 	*match
 	product *ir.Value
-	shape   ir.Shape // [B, H, L, S], where the product has fewer axes
+	shape   ir.Shape // of the product, or that which tells the heads: [B, H, L, S]
 	scale   float64
 	hiding  hiding
 	changed bool // hidden or added to: no scale may follow
@@ -30,15 +30,11 @@ func attention(m *match, o *ir.Op) *ir.Value {
 		return nil
 	}
 	s := &scores{match: m, scale: 1}
-	if !s.walk(w.softmax.Args[0], 0) {
+	if !s.walk(w.scores, 0) {
 		return nil
 	}
-	q, k, v, ok := s.operands(o)
-	if !ok {
-		return nil
-	}
-	if w.guarded != nil && w.guarded != w.softmax.Args[0] {
-		m.no(w.guarded, "is not what the softmax is of")
+	q, k, v := s.operands(o)
+	if q == nil {
 		return nil
 	}
 	a := &ir.AttentionAttrs{Scale: s.scale}
@@ -46,84 +42,150 @@ func attention(m *match, o *ir.Op) *ir.Value {
 	if !ok {
 		return nil
 	}
-	if w.zero && a.Empty == "" {
+	args := []*ir.Value{q, k, v, mask}
+	switch {
+	case w.sink != nil:
+		a.Empty = ""
+		if args = append(args, w.sinks(q.Shape()[1])); args[4] == nil {
+			return nil
+		}
+	case mask == nil && (!a.Causal || m.atMost(q.Shape()[2], k.Shape()[2])):
+		a.Empty = "" // every query sees a key
+	case w.zero && a.Empty == "":
 		a.Empty = "zero"
 	}
-	if mask == nil && (!a.Causal || m.atMost(q.Shape()[2], k.Shape()[2])) {
-		a.Empty = "" // every query sees a key
+	if mask == nil && w.sink == nil {
+		args = args[:3]
 	}
-	if w.sink != nil {
-		a.Empty = ""
+	y := m.Op(ir.Attention, a, args...)
+	if !y.Type.IsTensor() || m.SameType(y.Type, o.Result().Type) {
+		return y
 	}
-	y := m.Op(ir.Attention, a, q, k, v, mask, w.sinks(q))
-	if y.Type.IsTensor() && y.Rank() != o.Result().Rank() {
-		return m.Op(ir.Reshape, &ir.ReshapeAttrs{AllowZero: true}, y, m.Dims(o.Result().Shape()...))
-	}
-	return y
+	return m.Op(ir.Reshape, &ir.ReshapeAttrs{AllowZero: true}, y, m.Dims(o.Result().Shape()...))
 }
 
 // weights is what is found between a softmax and its product with values.
 type weights struct {
 	*match
-	softmax *ir.Op
-	zero    bool      // rows that are NaN become 0
-	guarded *ir.Value // the scores that a guard looks at
-	sink    *ir.Value // more scores, [B, H, L, 1], which the softmax is of too
+	scores *ir.Value // that the softmax is of
+	sink   *ir.Value // another score in each row, whose weight is dropped
+	zero   bool      // rows that are NaN become 0
+	seen   *ir.Value // what tells these rows, where it is not the weights
+	cut    bool      // the last weight of each row is dropped
 }
 
 // find goes back from what values are multiplied with.
 func (w *weights) find(v *ir.Value) bool {
 	for range 8 {
 		o := v.Def
-		if o == nil {
-			return w.no(v, "is no softmax")
-		}
 		switch {
+		case o == nil:
+			return w.no(v, "is no softmax")
 		case o.Kind == ir.Softmax && o.Attrs.(*ir.AxisAttrs).Axis == int64(v.Rank()-1):
 			w.meet(o)
-			w.softmax = o
-			return w.alone(v)
-		case isFloatCast(o) || o.Kind == ir.Reshape && keepsRow(o):
+			return w.softmax(o)
+		case isFloatCast(o), o.Kind == ir.Reshape && keepsKeys(o):
 			v = o.Args[0]
 		case o.Kind == ir.Where && w.guard(o):
 			v = o.Args[2]
+		case o.Kind == ir.Slice && !w.cut && w.dropsLast(o):
+			w.cut = true
+			v = o.Args[0]
 		default:
 			return w.no(v, "is no softmax over the last axis")
 		}
+		w.meet(o)
 	}
 	return w.no(v, "is too far from the product")
 }
 
-// alone reports whether v serves nothing but this attention; a guard looks at it too.
-func (w *weights) alone(v *ir.Value) bool {
+// softmax takes what the softmax is of: scores, less their maximum or not, with a sink after them where its weight is dropped.
+func (w *weights) softmax(o *ir.Op) bool {
 	uses := 1
-	if w.zero && w.guarded == nil {
+	if w.zero && w.seen == nil {
 		uses = 2
 	}
-	return len(v.Uses()) == uses || w.no(v, "is used elsewhere too")
+	if len(o.Result().Uses()) != uses {
+		return w.no(o.Result(), "is used elsewhere too")
+	}
+	v := o.Args[0]
+	if d := rewrite.Def(v, ir.Sub); d != nil {
+		if top := rewrite.Def(d.Args[1], ir.ReduceMax); top != nil && top.Args[0] == d.Args[0] && lastAxisKept(top) {
+			v = d.Args[0]
+		}
+	}
+	w.scores = v
+	if w.cut {
+		c := rewrite.Def(v, ir.Concat)
+		if c == nil || len(c.Args) != 2 || c.Attrs.(*ir.AxisAttrs).Axis != int64(v.Rank()-1) || !c.Args[1].Shape()[v.Rank()-1].Is(1) {
+			return w.no(v, "are no scores and a sink")
+		}
+		w.meet(c)
+		w.scores, w.sink = c.Args[0], c.Args[1]
+	}
+	return w.seen == nil || w.seen == w.scores || w.no(w.seen, "is not what the softmax is of")
 }
 
-// guard: where(isnan(p), 0, p), and where(isinf(max(scores)), 0, p).
+// dropsLast reports whether a slice drops the last element of each row.
+func (w *weights) dropsLast(o *ir.Op) bool {
+	a, x, y := o.Attrs.(*ir.SliceAttrs), o.Args[0], o.Result()
+	from, ok := rewrite.Splat(o.Args[1])
+	last := x.Rank() - 1
+	return ok && from == 0 && slices.Equal(a.Axes, []int64{int64(last)}) && a.Steps[0] == 1 &&
+		w.SameDim(y.Shape()[last].Add(ir.Size(1)), x.Shape()[last])
+}
+
+// sinks are what w.sink repeats for each query: one for each of the heads.
+func (w *weights) sinks(heads ir.Dim) *ir.Value {
+	x := w.sink
+	for rewrite.Def(x, ir.Expand) != nil {
+		x = x.Def.Args[0]
+	}
+	n := x.Shape().NumElements()
+	switch {
+	case n.Is(1):
+		return w.Op(ir.Expand, nil, w.reshaped(x, ir.Size(1)), w.Dims(heads))
+	case x.Rank() >= 3 && w.SameDim(n, heads) && w.SameDim(x.Shape()[x.Rank()-3], heads):
+		return w.reshaped(x, heads)
+	}
+	w.no(x, "is no sink of %s heads", heads)
+	return nil
+}
+
+// guard: where(isnan(p), 0, p), and where(max(scores) is -∞, 0, p).
 func (w *weights) guard(o *ir.Op) bool {
-	if x, ok := rewrite.Splat(o.Args[1]); !ok || x != 0 {
+	if x, ok := rewrite.Splat(o.Args[1]); !ok || x != 0 || w.zero {
 		return false
 	}
 	if nan := rewrite.Def(o.Args[0], ir.IsNaN); nan != nil && nan.Args[0] == o.Args[2] {
-		w.meet(o)
 		w.zero = true
 		return true
 	}
-	inf := rewrite.Def(o.Args[0], ir.IsInf)
-	if inf == nil || !inf.Attrs.(*ir.IsInfAttrs).Negative || inf.Attrs.(*ir.IsInfAttrs).Positive {
-		return false
-	}
-	top := rewrite.Def(inf.Args[0], ir.ReduceMax)
+	top := rewrite.Def(lowest(o.Args[0]), ir.ReduceMax)
 	if top == nil || !lastAxisKept(top) {
 		return false
 	}
-	w.meet(o)
-	w.zero, w.guarded = true, top.Args[0]
+	w.zero, w.seen = true, top.Args[0]
 	return true
+}
+
+// lowest is what v tests for -∞, nil where it is another test.
+func lowest(v *ir.Value) *ir.Value {
+	o := rewrite.Def(v, ir.IsInf, ir.Equal)
+	switch {
+	case o == nil:
+	case o.Kind == ir.IsInf:
+		if a := o.Attrs.(*ir.IsInfAttrs); a.Negative && !a.Positive {
+			return o.Args[0]
+		}
+	default:
+		for i, x := range o.Args {
+			if c, ok := rewrite.Splat(x); ok && math.IsInf(c, -1) {
+				return o.Args[1-i]
+			}
+		}
+	}
+	return nil
 }
 
 func lastAxisKept(o *ir.Op) bool {
@@ -135,11 +197,10 @@ func isFloatCast(o *ir.Op) bool {
 	return o.Kind == ir.Cast && o.Args[0].DType().IsFloat() && o.Result().DType().IsFloat()
 }
 
-// keepsRow reports whether a reshape leaves the last two axes as they are.
-func keepsRow(o *ir.Op) bool {
+// keepsKeys reports whether a reshape leaves the last axis as it is.
+func keepsKeys(o *ir.Op) bool {
 	x, y := o.Args[0].Shape(), o.Result().Shape()
-	n, r := len(x), len(y)
-	return n > 2 && r > 2 && o.Region.SameDim(x[n-1], y[r-1]) && o.Region.SameDim(x[n-2], y[r-2])
+	return len(x) > 2 && len(y) > 2 && o.Region.SameDim(x[len(x)-1], y[len(y)-1])
 }
 
 // walk goes from the softmax's operand to the product of queries and keys; what lies between takes effect on the way back.
@@ -148,23 +209,21 @@ func (s *scores) walk(v *ir.Value, depth int) bool {
 	if o == nil || depth > 12 {
 		return s.no(v, "is no product of queries and keys")
 	}
+	if depth > 0 && !v.HasOneUse() {
+		return s.no(v, "is used elsewhere too")
+	}
 	before := *s
 	switch {
 	case o.Kind == ir.MatMul:
-		if v.Rank() != 3 && v.Rank() != 4 {
-			return s.no(v, "is of rank %d, want 3 or 4", v.Rank())
-		}
-		s.product = v
-		if v.Rank() == 4 {
-			s.shape = v.Shape()
-		}
-	case isFloatCast(o) || o.Kind == ir.Reshape && keepsRow(o):
-		if !s.walk(o.Args[0], depth+1) {
-			return false
-		}
-		if v.Rank() == 4 {
-			s.shape = v.Shape()
-		}
+		s.meet(o)
+		s.product, s.shape = v, v.Shape()
+		return v.Rank() == 3 || v.Rank() == 4 || s.no(v, "is of rank %d, want 3 or 4", v.Rank())
+	case isFloatCast(o):
+		s.meet(o)
+		return s.walk(o.Args[0], depth+1)
+	case o.Kind == ir.Reshape && keepsKeys(o):
+		s.meet(o)
+		return s.walk(o.Args[0], depth+1) && s.seenAs(v)
 	case o.Kind == ir.Mul || o.Kind == ir.Div:
 		return s.scaled(o, depth)
 	case o.Kind == ir.Add:
@@ -173,24 +232,30 @@ func (s *scores) walk(v *ir.Value, depth int) bool {
 				s.meet(o)
 				return s.sameSizes(o, i) && s.add(o.Args[1-i])
 			}
-			m := s.match
 			*s = before
-			s.match = m
 		}
 		return false
 	case o.Kind == ir.Where:
 		return s.selected(o, depth)
-	default:
-		return s.no(v, "is no product of queries and keys")
 	}
-	s.meet(o)
-	return v.HasOneUse() || depth == 0 || s.no(v, "is used elsewhere too")
+	return s.no(v, "is no product of queries and keys")
+}
+
+// seenAs takes the shape of v for that of the scores where it tells the heads.
+func (s *scores) seenAs(v *ir.Value) bool {
+	switch {
+	case v.Rank() != 4:
+		return v.Rank() == 3 || s.no(v, "is of rank %d, want 3 or 4", v.Rank())
+	case s.changed && len(s.shape) == 4 && !sameShape(s.match, v, s.shape):
+		return s.no(v, "is reshaped after a mask was added")
+	}
+	s.shape = v.Shape()
+	return true
 }
 
 // sameSizes reports whether operand i of o has the shape of its result: nothing was broadcast.
 func (s *scores) sameSizes(o *ir.Op, i int) bool {
-	return s.SameType(ir.TensorOf(ir.F32, o.Args[i].Shape()...), ir.TensorOf(ir.F32, o.Result().Shape()...)) ||
-		s.no(o.Result(), "is broadcast")
+	return sameShape(s.match, o.Args[i], o.Result().Shape()) || s.no(o.Result(), "is broadcast")
 }
 
 func (s *scores) scaled(o *ir.Op, depth int) bool {
@@ -235,44 +300,58 @@ func (s *scores) selected(o *ir.Op, depth int) bool {
 }
 
 // operands are queries, keys and values as [B, H, L, D], [B, K, S, D] and [B, K, S, E].
-func (s *scores) operands(o *ir.Op) (q, k, v *ir.Value, ok bool) {
+func (s *scores) operands(o *ir.Op) (q, k, v *ir.Value) {
 	p := s.product.Def
-	q, kt, v := p.Args[0], p.Args[1], o.Args[1]
-	if q.Rank() != kt.Rank() || q.Rank() != v.Rank() || q.DType() != v.DType() || o.Result().DType() != v.DType() {
-		return nil, nil, nil, s.no(o.Result(), "has operands of other ranks or dtypes")
+	q, k, v = p.Args[0], p.Args[1], o.Args[1]
+	n := q.Rank()
+	if k.Rank() != n || v.Rank() != n || q.DType() != v.DType() || !sameShape(s.match, o.Args[0], s.product.Shape()) && !sameShape(s.match, o.Args[0], s.shape) {
+		s.no(o.Result(), "has operands of other sizes or dtypes than its scores")
+		return nil, nil, nil
 	}
 	q, c := s.unscaled(q, 0)
-	s.scale *= c
-	kt, c = s.unscaled(kt, 0)
-	s.scale *= c
-	if math.IsInf(s.scale, 0) || math.IsNaN(s.scale) {
-		return nil, nil, nil, s.no(s.product, "has the scale %v", s.scale)
+	k, d := s.unscaled(k, 0)
+	if s.scale *= c * d; math.IsInf(s.scale, 0) || math.IsNaN(s.scale) {
+		s.no(s.product, "has the scale %v", s.scale)
+		return nil, nil, nil
 	}
-	perm := identity(kt.Rank())
-	n := len(perm)
+	perm := identity(n)
 	perm[n-1], perm[n-2] = perm[n-2], perm[n-1]
-	k = s.transposed(kt, perm)
-	if n == 3 {
-		return s.withHeads(q), s.withHeads(k), s.withHeads(v), true
+	k = s.transposed(k, perm)
+	switch {
+	case n == 3 && len(s.shape) == 3:
+		heads := &ir.AxesAttrs{Axes: []int64{1}}
+		q, k, v = s.Op(ir.Unsqueeze, heads, q), s.Op(ir.Unsqueeze, heads, k), s.Op(ir.Unsqueeze, heads, v)
+	case n == 3:
+		q, k, v = s.withHeads(q), s.withHeads(k), s.withHeads(v)
+	default:
+		q = s.reshaped(q, s.shape[0], s.shape[1], s.shape[2], q.Shape()[3])
+		if one, two := s.ungrouped(k), s.ungrouped(v); one != nil && two != nil {
+			k, v = one, two
+		}
 	}
-	if one, two := s.ungrouped(k), s.ungrouped(v); one != nil && two != nil {
-		k, v = one, two
+	if !s.fits(q, k, v) {
+		return nil, nil, nil
 	}
-	return q, k, v, s.fits(q, k, v)
+	return q, k, v
 }
 
 // fits says why the operands are none of an attention, whose batches do not broadcast.
 func (s *scores) fits(q, k, v *ir.Value) bool {
-	same := s.SameDim(q.Shape()[0], k.Shape()[0]) && s.SameDim(q.Shape()[0], v.Shape()[0]) && s.SameDim(k.Shape()[1], v.Shape()[1])
+	same := q.Rank() == 4 && k.Rank() == 4 && v.Rank() == 4 && s.SameDim(q.Shape()[0], k.Shape()[0]) &&
+		s.SameDim(q.Shape()[0], v.Shape()[0]) && s.SameDim(k.Shape()[1], v.Shape()[1])
+	if !same {
+		return s.no(s.product, "its operands are broadcast")
+	}
 	_, whole := q.Shape()[1].ExactDiv(k.Shape()[1])
-	return same && (whole || s.SameDim(q.Shape()[1], k.Shape()[1])) || s.no(s.product, "its operands are broadcast")
+	return whole || s.SameDim(q.Shape()[1], k.Shape()[1]) || s.no(s.product, "its operands are broadcast")
 }
 
-// withHeads makes [B, H, L, D] of [B·H, L, D], where the scores tell B and H; else [N, 1, L, D].
+func sameShape(m *match, v *ir.Value, shape ir.Shape) bool {
+	return m.SameType(ir.TensorOf(ir.F32, v.Shape()...), ir.TensorOf(ir.F32, shape...))
+}
+
+// withHeads makes [B, H, L, D] of [B·H, L, D].
 func (s *scores) withHeads(x *ir.Value) *ir.Value {
-	if s.shape == nil {
-		return s.Op(ir.Unsqueeze, &ir.AxesAttrs{Axes: []int64{1}}, x)
-	}
 	return s.reshaped(x, s.shape[0], s.shape[1], x.Shape()[1], x.Shape()[2])
 }
 
@@ -331,9 +410,6 @@ func (m *match) ungrouped(v *ir.Value) *ir.Value {
 	}
 	return m.reshaped(e.Args[0], narrow[0], narrow[1], narrow[3], narrow[4])
 }
-
-// sinks are what w.sink repeats for each query, [H].
-func (w *weights) sinks(*ir.Value) *ir.Value { return w.sink }
 
 func identity(n int) []int64 {
 	p := make([]int64, n)

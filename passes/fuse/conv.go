@@ -111,17 +111,41 @@ func (m *match) affineConv(conv *ir.Op, a affine) *ir.Value {
 	return m.Op(ir.Conv, conv.Attrs, conv.Args[0], m.scaled(w, a, 0), m.moved(conv.Arg(2), a, w.DType()))
 }
 
+// linearBatchNorm looks through a reshape that makes the rows one axis.
 func linearBatchNorm(m *match, o *ir.Op) *ir.Value {
 	m.meet(o)
-	l := m.constantOp(o.Args[0], ir.Linear)
-	if l == nil || o.Args[0].Rank() != 2 || l.Args[2].Rank() != 1 || !m.SameDim(l.Args[2].Shape()[0], l.Args[1].Shape()[1]) {
+	rows := o.Args[0]
+	if r := rewrite.Def(rows, ir.Reshape); r != nil && rows.HasOneUse() && keepsColumns(m, r) {
+		rows = r.Args[0]
+	}
+	if o.Args[0].Rank() != 2 || !areWeights(o.Args[1:]) {
 		return nil
 	}
-	if !areWeights(o.Args[1:]) {
+	l := m.constantOp(rows, ir.Linear)
+	if l == nil {
+		l = m.constantOp(rows, ir.MatMul)
+	}
+	if l == nil || l.Args[0].Rank() < 2 || l.Args[1].Rank() != 2 {
+		return nil
+	}
+	b := l.Arg(2)
+	if b != nil && (b.Rank() != 1 || !m.SameDim(b.Shape()[0], l.Args[1].Shape()[1])) {
+		m.no(b, "is no bias of the columns")
 		return nil
 	}
 	a := m.normalisation(o)
-	return m.Op(ir.Linear, nil, l.Args[0], m.scaled(l.Args[1], a, 1), m.moved(l.Args[2], a, l.Args[1].DType()))
+	v := m.Op(ir.Linear, nil, l.Args[0], m.scaled(l.Args[1], a, 1), m.moved(b, a, l.Args[1].DType()))
+	if rows == o.Args[0] {
+		return v
+	}
+	r := o.Args[0].Def
+	return m.Op(ir.Reshape, r.Attrs, v, r.Args[1])
+}
+
+// keepsColumns reports whether a reshape keeps the last axis.
+func keepsColumns(m *match, r *ir.Op) bool {
+	x, y := r.Args[0].Shape(), r.Result().Shape()
+	return len(x) > 0 && len(y) > 0 && m.SameDim(x[len(x)-1], y[len(y)-1])
 }
 
 // perChannel is v, a weight that broadcasts along the channels of x only, as a vector; nil where it is none.
@@ -163,6 +187,9 @@ func convBias(m *match, o *ir.Op) *ir.Value {
 // onConv makes one of a convolution and what a constant for each channel does to it.
 func (m *match) onConv(o *ir.Op, f func(conv *ir.Op, v *ir.Value) *ir.Value) *ir.Value {
 	for i, a := range o.Args {
+		if rewrite.Def(a, ir.Conv) == nil {
+			continue
+		}
 		conv := m.constantOp(a, ir.Conv)
 		if conv == nil || conv.Attrs.(*ir.ConvAttrs).NHWC {
 			continue

@@ -12,14 +12,14 @@ import (
 )
 
 // Rules are the rules of the pass, by family.
-var Rules = slices.Concat(activationRules, softmaxRules, normRules, linearRules, convRules)
+var Rules = slices.Concat(activationRules, softmaxRules, normRules, linearRules, convRules, attentionRules, ropeRules)
 
 // Patterns are what rules find, by the names under which they are explained, each with the kinds that tell it from others:
 // such an op that is left was not fused.
 var Patterns = []Pattern{
 	{"gelu", []ir.Kind{ir.Erf, ir.Tanh}},
 	{"silu", []ir.Kind{ir.Sigmoid}},
-	{"mish", []ir.Kind{ir.Tanh, ir.Softplus}},
+	{"mish", []ir.Kind{ir.Softplus}},
 	{"softplus", []ir.Kind{ir.Exp}},
 	{"hard_swish", []ir.Kind{ir.HardSigmoid, ir.Min}},
 	{"softmax", []ir.Kind{ir.Exp}},
@@ -29,6 +29,8 @@ var Patterns = []Pattern{
 	{"linear", []ir.Kind{ir.MatMul}},
 	{"batch_norm", []ir.Kind{ir.BatchNorm}},
 	{"conv", []ir.Kind{ir.Conv}},
+	{"attention", []ir.Kind{ir.Softmax}},
+	{"rope", []ir.Kind{ir.Neg}},
 }
 
 // Pattern is a row of Patterns.

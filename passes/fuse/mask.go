@@ -133,8 +133,8 @@ func (s *scores) placed(mask *ir.Value, shape ir.Shape) (*ir.Value, bool) {
 		mask = s.reshaped(mask, ir.Size(1))
 	case mask.Rank() > 4:
 		return nil, s.no(mask, "is a mask of rank %d", mask.Rank())
-	case s.product.Rank() == 3 && mask.Rank() == 3 && m[0].Is(1), s.product.Rank() != 3, mask.Rank() != 3:
-	case s.shape == nil:
+	case s.product.Rank() == 4 || mask.Rank() != 3 || m[0].Is(1):
+	case len(s.shape) == 3:
 		mask = s.Op(ir.Unsqueeze, &ir.AxesAttrs{Axes: []int64{1}}, mask)
 	case s.SameDim(m[0], shape[0].Mul(shape[1])):
 		mask = s.reshaped(mask, shape[0], shape[1], m[1], m[2])

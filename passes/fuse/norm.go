@@ -8,7 +8,7 @@ import (
 )
 
 var normRules = []rewrite.Rule{
-	fusion("layer_norm", "layer-norm", "(x - mean(x)) / √(mean((x - mean(x))²) + ε): layer_norm", layerNorm, ir.Mul, ir.Div),
+	fusion("layer_norm", "layer-norm", "(x - mean(x)) / √(variance + ε): layer_norm", layerNorm, ir.Mul, ir.Div),
 	fusion("rms_norm", "rms-norm", "x / √(mean(x²) + ε): rms_norm", rmsNorm, ir.Mul, ir.Div),
 	fusion("layer_norm", "norm-scale", "layer_norm or rms_norm without a scale, times w over the normalised axes: with it", normScale, ir.Mul),
 	fusion("layer_norm", "norm-bias", "layer_norm without a bias, plus b over the normalised axes: with it", normBias, ir.Add),
@@ -33,8 +33,13 @@ var normalised = times(1,
 
 var centred = op(ir.Sub, is("centre of"), mean("mean", is("centre of")))
 
+// centredBySquares is centred over its deviation, with the variance as mean(x²) - mean(x)².
+var centredBySquares = times(1,
+	to{-0.5, op(ir.Add, op(ir.Sub, mean("square", times(1, to{2, is("centre of")})), times(1, to{2, mean("mean", is("centre of"))})), constant("epsilon"))},
+	to{1, op(ir.Sub, is("centre of"), is("mean"))})
+
 func layerNorm(m *match, o *ir.Op) *ir.Value {
-	if !m.find(normalised, o.Result()) || !m.find(centred, m.get("x")) {
+	if !m.find(centredBySquares, o.Result()) && !(m.find(normalised, o.Result()) && m.find(centred, m.get("x"))) {
 		return nil
 	}
 	square, mean := m.get("square"), m.get("mean")

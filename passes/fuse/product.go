@@ -105,12 +105,16 @@ type to struct {
 func times(c float64, want ...to) pat {
 	return func(m *match, v *ir.Value) bool {
 		n, depth := len(m.bound), m.depth
-		for p := (&product{c: 1, factors: []factor{{v, 1}}}); p != nil; p = p.level(nil) {
+		p := &product{c: 1, factors: []factor{{v, 1}}}
+		for range maxLevels {
 			for _, f := range p.factors {
 				if f.e == want[0].e && m.find(want[0].p, f.v) && m.rest(v, f.v, c, want) {
 					return true
 				}
 				m.bound, m.depth = m.bound[:n], depth
+			}
+			if p = p.level(nil); p == nil {
+				break
 			}
 		}
 		return false

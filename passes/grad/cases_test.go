@@ -4,7 +4,7 @@ import (
 	"github.com/emilyc/emily/ir"
 )
 
-var families = []func() []gradCase{elementwiseCases, reduceCases, shapeCases, indexCases, matmulCases, convCases, normCases, attentionCases, controlCases}
+var families = []func() []gradCase{elementwiseCases, reduceCases, shapeCases, indexCases, matmulCases, convCases, normCases, attentionCases, sequenceCases, controlCases}
 
 func elementwiseCases() []gradCase {
 	var cs []gradCase
@@ -259,7 +259,7 @@ func attentionCases() []gradCase {
 		a.Scale = 0.7
 		c := of(ir.Attention, &a, normal(2, 4, 3, 5), normal(2, kvs, 6, 5), normal(2, kvs, 6, 7), mask, sinks)
 		c.known = []int{0, 1, 2, 3, 4} // a fact of how heads divide would be one of the random sizes
-		cs = append(cs, c.twice())
+		cs = append(cs, c)
 	}
 	seen := &ir.Tensor{DType: ir.Bool, Shape: []int{3, 6}, Data: []byte{1, 0, 1, 1, 0, 1, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1}}
 	for _, kvs := range []int{4, 2, 1} {
@@ -278,7 +278,7 @@ func attentionCases() []gradCase {
 		} {
 			c := of(ir.Rope, a, x, in[0], in[1])
 			c.known = []int{0, 1, 2}
-			cs = append(cs, c.twice())
+			cs = append(cs, c)
 		}
 	}
 	return cs
@@ -364,4 +364,48 @@ func scanCases() []gradCase {
 		yes.Data[0] = 1
 		return b.Ops(ir.Loop, &ir.LoopAttrs{Carried: 1}, []*ir.Region{r}, x[0], b.Const(yes), x[1])
 	}})
+}
+
+func sequenceCases() []gradCase {
+	place := func(b *ir.Builder, i int64) *ir.Value { return b.Const(ir.Scalar(i)) }
+	at := func(b *ir.Builder, list *ir.Value, i int64) *ir.Value {
+		return b.Op(ir.SequenceAt, nil, list, place(b, i))
+	}
+	of := func(name string, build func(b *ir.Builder, x []*ir.Value) []*ir.Value, in ...*ir.Tensor) gradCase {
+		return gradCase{name: name, in: in, build: build}
+	}
+	return []gradCase{
+		of("make_sequence, sequence_at", func(b *ir.Builder, x []*ir.Value) []*ir.Value {
+			list := b.Op(ir.MakeSequence, &ir.SequenceAttrs{}, x...)
+			return []*ir.Value{at(b, list, 1), b.Op(ir.Mul, nil, at(b, list, 0), at(b, list, -1))}
+		}, normal(3), normal(3), normal(3)),
+		of("sequence_insert, sequence_erase", func(b *ir.Builder, x []*ir.Value) []*ir.Value {
+			list := b.Op(ir.MakeSequence, &ir.SequenceAttrs{}, x[0], x[1])
+			list = b.Op(ir.SequenceInsert, nil, list, x[2], place(b, -1))
+			list = b.Op(ir.SequenceInsert, nil, list, b.Op(ir.Neg, nil, x[0]), nil)
+			list = b.Op(ir.SequenceErase, nil, list, place(b, 2))
+			first := b.Op(ir.ConcatFromSequence, &ir.ConcatFromSequenceAttrs{}, list)
+			list = b.Op(ir.SequenceErase, nil, list, nil)
+			return []*ir.Value{first, b.Op(ir.ConcatFromSequence, &ir.ConcatFromSequenceAttrs{Axis: 1, Stack: true}, list)}
+		}, normal(3), normal(3), normal(3)),
+		of("split_to_sequence", func(b *ir.Builder, x []*ir.Value) []*ir.Value {
+			list := b.Op(ir.SplitToSequence, &ir.SplitToSequenceAttrs{Axis: 1}, x[0], b.Ints(1, 4))
+			return []*ir.Value{b.Op(ir.Sin, nil, at(b, list, 1)), at(b, b.Op(ir.SplitToSequence, &ir.SplitToSequenceAttrs{Squeeze: true}, x[0], nil), 1)}
+		}, normal(3, 5)),
+		of("make_optional, optional_get", func(b *ir.Builder, x []*ir.Value) []*ir.Value {
+			some := b.Op(ir.MakeOptional, &ir.SequenceAttrs{}, x[0])
+			get := func() *ir.Value { return b.Op(ir.OptionalGet, nil, some) }
+			return []*ir.Value{b.Op(ir.Mul, nil, get(), get())}
+		}, normal(3)),
+		of("a loop that fills a list", func(b *ir.Builder, x []*ir.Value) []*ir.Value {
+			iter, cond := &ir.Value{Type: ir.TensorOf(ir.I64)}, &ir.Value{Type: ir.TensorOf(ir.Bool)}
+			list := b.Op(ir.MakeSequence, &ir.SequenceAttrs{Elem: ir.ElemOf(x[0].Type)})
+			r := region(b, []*ir.Value{iter, cond, list, x[0]}, func(in *ir.Builder, p []*ir.Value) []*ir.Value {
+				k := in.Op(ir.Cast, &ir.CastAttrs{To: ir.F64}, p[0])
+				return []*ir.Value{p[1], in.Op(ir.SequenceInsert, nil, p[2], in.Op(ir.Sin, nil, in.Op(ir.Mul, nil, p[3], k)), nil)}
+			})
+			list = b.Ops(ir.Loop, &ir.LoopAttrs{Carried: 1}, []*ir.Region{r}, place(b, 3), nil, list, x[0])[0]
+			return []*ir.Value{b.Op(ir.ConcatFromSequence, &ir.ConcatFromSequenceAttrs{}, list)}
+		}, normal(3)),
+	}
 }

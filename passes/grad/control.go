@@ -55,7 +55,7 @@ func (t *tape) cotangent(v *ir.Value) *ir.Value {
 	if d := t.cot[v]; d != nil {
 		return d
 	}
-	return t.full(v, 0)
+	return t.zeros(v)
 }
 
 // prune removes from r the ops whose results have no user; those stay that name a size.
@@ -238,7 +238,7 @@ func (t *tape) activeParams(it iteration) []bool {
 		}
 		in.mark(body.Ops)
 		for k, v := range it.yields(body.Results())[:it.carried] {
-			if i := it.first + k; !active[i] && in.active[v] && differentiable(v.Type) {
+			if i := it.first + k; !active[i] && in.active[v] {
 				active[i], changed = true, true
 			}
 		}
@@ -277,14 +277,14 @@ func (s *backScan) parameters() {
 		if i := it.first + k; s.active[i] {
 			d := t.d(k)
 			if d == nil {
-				d = t.full(it.op.Results[k], 0)
+				d = t.zeros(it.op.Results[k])
 			}
 			sum(i, d)
 		}
 	}
 	for _, i := range it.captures {
 		if s.active[i] {
-			sum(i, t.full(it.op.Args[i], 0))
+			sum(i, t.zeros(it.op.Args[i]))
 		}
 	}
 	s.keep()
@@ -300,10 +300,10 @@ func (s *backScan) parameters() {
 			n++
 		}
 	}
-	yields := it.yields(body.Results())
 	for k, axis := range it.outAxes {
 		if d := t.d(it.carried + k); d != nil {
-			s.cots[it.carried+k] = s.scanned(d, yields[it.carried+k].Type, axis, 1-it.outRev[k])
+			shape := slices.Delete(slices.Clone(d.Shape()), int(axis), int(axis)+1)
+			s.cots[it.carried+k] = s.scanned(d, ir.TensorOf(d.DType(), shape...), axis, 1-it.outRev[k])
 		}
 	}
 	for _, i := range it.captures {
@@ -357,7 +357,7 @@ func (s *backScan) body() bool {
 		case d == nil:
 			d = s.sums[n]
 		default:
-			d = in.plus(s.sums[n], d)
+			d = in.total(s.sums[n], d)
 		}
 		out = append(out, d)
 	}

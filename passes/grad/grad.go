@@ -15,16 +15,20 @@ import (
 
 // Options say what Build differentiates.
 type Options struct {
-	Loss    string    // the output that is differentiated; "" is the only one
-	Wrt     []string  // inputs, and constants by the names that Params lists
-	Reduce  Reduction // makes a scalar of the loss before it is differentiated
-	Seed    string    // an input to add, of the loss's type: its cotangent; "" is 1, of a scalar loss
-	Outputs bool      // keep the outputs of the function, before the gradients
+	Loss      string    // the output that is differentiated; "" is the only one
+	Wrt       []string  // inputs, and constants by the names that Params lists; AllParams stands for these
+	Reduce    Reduction // makes a scalar of the loss before it is differentiated
+	Cotangent string    // an input to add, of the loss's type: its cotangent; "" is 1, of a scalar loss
+	Outputs   bool      // keep the outputs of the function, before all else
+	Value     bool      // give the loss, before the gradients
 }
 
-// Build is a copy of m whose main function gives the gradients of an output. Its inputs are those of m's, then the seed; its
-// results are m's where they are kept, the loss where it is reduced (named "loss", or as Options.Loss with ".loss" where that is taken),
-// and a gradient for each of Wrt, of its type and named as it is with ".grad" after it. What the loss does not depend on has a gradient of zeros.
+// AllParams in Options.Wrt stands for all Params, unless an input or a constant is called so.
+const AllParams = "params"
+
+// Build is a copy of m whose main function gives the gradients of an output. Its inputs are those of m's, then the cotangent; its
+// results are the outputs and the loss, where these are asked for, and a gradient for each of Wrt, of its type and named as it is with ".grad"
+// after it. A loss that is reduced is called "loss". What the loss does not depend on has a gradient of zeros.
 //
 // Errors are *ir.Error: of a name that is not there, of a target that is not a float tensor, of a loss that is
 // no scalar while nothing says how it becomes one, and of an op on the way that cannot be differentiated, which is located.
@@ -38,7 +42,8 @@ func Build(m *ir.Module, o Options) (*ir.Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	wrt, err := targets(f, o.Wrt)
+	names := expand(f, o.Wrt)
+	wrt, err := targets(f, names)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +56,7 @@ func Build(m *ir.Module, o Options) (*ir.Module, error) {
 	if err := b.Err(); err != nil {
 		return nil, err
 	}
-	seed, err := seedOf(f, y, o)
+	seed, err := cotangentOf(f, y, o)
 	if err != nil {
 		return nil, err
 	}
@@ -59,19 +64,20 @@ func Build(m *ir.Module, o Options) (*ir.Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	results, names := []*ir.Value{}, []string{}
+	var results []*ir.Value
+	var called []string
 	if o.Outputs {
-		results, names = outputs, slices.Clone(f.Outputs)
+		results, called = outputs, slices.Clone(f.Outputs)
 	}
-	if o.Reduce != None {
-		results, names = append(results, y), append(names, lossName(f, o.Outputs, loss))
+	if name := lossName(f, o, loss); o.Value && !slices.Contains(called, name) {
+		results, called = append(results, y), append(called, name)
 	}
 	for i, g := range grads {
-		results, names = append(results, g), append(names, o.Wrt[i]+".grad")
+		results, called = append(results, g), append(called, names[i]+".grad")
 	}
 	b.Loc = 0
 	b.Yield(results...)
-	f.Outputs = names
+	f.Outputs = called
 	return c, b.Err()
 }
 
@@ -144,9 +150,13 @@ func reduced(b *ir.Builder, y *ir.Value, r Reduction) *ir.Value {
 	return b.Op(kind, &ir.ReduceAttrs{Axes: upTo(y.Rank())}, y)
 }
 
-func lossName(f *ir.Func, kept bool, loss int) string {
-	if kept && slices.Contains(f.Outputs, "loss") {
-		return f.Outputs[loss] + ".loss"
+// lossName is what the loss is called among the results.
+func lossName(f *ir.Func, o Options, loss int) string {
+	switch {
+	case o.Reduce == None:
+		return f.Outputs[loss]
+	case o.Outputs && slices.Contains(f.Outputs, "loss"):
+		return f.Outputs[loss] + "." + string(o.Reduce)
 	}
 	return "loss"
 }
@@ -158,7 +168,7 @@ func lossOf(f *ir.Func, name string) (int, error) {
 		i = 0
 	}
 	if i < 0 {
-		return 0, failure(f.Module, ir.ValueError, "name one of the outputs: "+list(f.Outputs), "a loss %q", name)
+		return 0, failure(f.Module, ir.ValueError, "name one of the outputs: "+list(f.Outputs), "there is no output %q", name)
 	}
 	if v := f.Results()[i]; !differentiable(v.Type) {
 		err := failure(f.Module, ir.DTypeError, "name a float output: there are "+list(floats(f)), "the loss %q is %s, which has no gradient", f.Outputs[i], v.Type)
@@ -180,16 +190,16 @@ func floats(f *ir.Func) []string {
 	return names
 }
 
-// seedOf adds the input that the seed is, or checks that none is needed.
-func seedOf(f *ir.Func, y *ir.Value, o Options) (*ir.Value, error) {
-	if o.Seed != "" {
-		if slices.ContainsFunc(f.Inputs(), func(p *ir.Value) bool { return p.Name == o.Seed }) {
-			return nil, failure(f.Module, ir.ValueError, "give the seed another name", "there is an input %q already", o.Seed)
+// cotangentOf adds the input that the cotangent is, or checks that none is needed.
+func cotangentOf(f *ir.Func, y *ir.Value, o Options) (*ir.Value, error) {
+	if o.Cotangent != "" {
+		if slices.Contains(inputs(f), o.Cotangent) {
+			return nil, failure(f.Module, ir.ValueError, "give the cotangent another name", "there is an input %q already", o.Cotangent)
 		}
-		return f.Body.AddParam(o.Seed, y.Type), nil
+		return f.Body.AddParam(o.Cotangent, y.Type), nil
 	}
 	if n := f.Body.Reduce(y.Shape().NumElements()); !n.Is(1) {
-		err := failure(f.Module, ir.ShapeError, "reduce it to a scalar (sum, mean, mean-square), or give a seed: its cotangent, an input",
+		err := failure(f.Module, ir.ShapeError, "reduce it to a scalar (sum, mean, mean-square), or name an input to be its cotangent",
 			"the loss is %s, and gradients are those of a scalar", y.Type)
 		err.Loc = origin(y)
 		return nil, err

@@ -31,25 +31,37 @@ func Lift(m *ir.Module, names []string) ([]*ir.Tensor, error) {
 	if f == nil {
 		return nil, failure(m, ir.ValueError, "", "the module holds no function")
 	}
+	if err := once(m, names); err != nil {
+		return nil, err
+	}
 	consts := hoist(f, names)
-	values := make([]*ir.Tensor, len(names))
+	values, lifted := make([]*ir.Tensor, len(names)), map[*ir.Op]bool{}
 	for i, name := range names {
 		c := consts[name]
 		if c == nil {
-			return nil, failure(m, ir.ValueError, "name one of the parameters: "+list(Params(m)), "no constant is called %q", name)
-		}
-		if slices.Contains(names[:i], name) {
-			return nil, failure(m, ir.ValueError, "give each name once", "%q twice", name)
+			return nil, failure(m, ir.ValueError, "parameters: "+list(Params(m)), "no constant is called %q", name)
 		}
 		t, err := c.Def.Attrs.(*ir.ConstAttrs).Tensor()
 		if err != nil {
 			return nil, err
 		}
-		values[i] = t
+		values[i], lifted[c.Def] = t, true
 		c.ReplaceUses(f.Body.AddParam(name, c.Type))
-		f.Body.Ops = slices.DeleteFunc(f.Body.Ops, func(op *ir.Op) bool { return op == c.Def })
 	}
+	f.Body.Ops = slices.DeleteFunc(f.Body.Ops, func(op *ir.Op) bool { return lifted[op] })
 	return values, nil
+}
+
+// once checks that no name is there twice.
+func once(m *ir.Module, names []string) error {
+	seen := make(map[string]bool, len(names))
+	for _, name := range names {
+		if seen[name] {
+			return failure(m, ir.ValueError, "give each name once", "%q twice", name)
+		}
+		seen[name] = true
+	}
+	return nil
 }
 
 // paramName is the name of a constant, "" of what has none.
@@ -58,6 +70,17 @@ func paramName(op *ir.Op) string {
 		return l.Node
 	}
 	return ""
+}
+
+// expand puts the names of all parameters in the place of AllParams.
+func expand(f *ir.Func, names []string) []string {
+	params := Params(f.Module)
+	at := slices.Index(names, AllParams)
+	if at < 0 || slices.Contains(inputs(f), AllParams) || slices.Contains(params, AllParams) {
+		return names
+	}
+	params = slices.DeleteFunc(params, func(n string) bool { return slices.Contains(names, n) })
+	return slices.Replace(slices.Clone(names), at, at+1, params...)
 }
 
 // targets are the values that names stand for: inputs first, then constants.
@@ -73,18 +96,15 @@ func targets(f *ir.Func, names []string) ([]*ir.Value, error) {
 	for i, name := range names {
 		v := byName[name]
 		if v == nil {
-			return nil, failure(f.Module, ir.ValueError, "name an input: "+list(inputs(f))+"; or a parameter: "+list(Params(f.Module)), "a gradient with respect to %q", name)
+			return nil, failure(f.Module, ir.ValueError, "inputs: "+list(inputs(f))+"; parameters: "+list(Params(f.Module)), "no input and no parameter is called %q", name)
 		}
 		if !differentiable(v.Type) {
 			return nil, failure(f.Module, ir.DTypeError, "floats of 16, 32 and 64 bits have gradients: there are "+list(floatInputs(f)),
 				"%q is %s, which has no gradient", name, v.Type)
 		}
-		if slices.Contains(names[:i], name) {
-			return nil, failure(f.Module, ir.ValueError, "give each name once", "%q twice", name)
-		}
 		out[i] = v
 	}
-	return out, nil
+	return out, once(f.Module, names)
 }
 
 func inputs(f *ir.Func) []string {

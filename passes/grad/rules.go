@@ -40,6 +40,10 @@ var Rules = [ir.NumKinds]Rule{
 
 	ir.Attention: gradAttention, ir.Rope: gradRope,
 
+	ir.MakeSequence: gradMakeSequence, ir.SequenceInsert: gradSequenceInsert, ir.SequenceErase: gradSequenceErase,
+	ir.SequenceAt: gradSequenceAt, ir.SplitToSequence: gradSplitToSequence, ir.ConcatFromSequence: gradConcatFromSequence,
+	ir.MakeOptional: gradMakeOptional, ir.OptionalGet: gradOptionalGet,
+
 	ir.If: gradIf, ir.Loop: gradLoop, ir.Scan: gradScan, ir.Assert: gradAssert,
 }
 
@@ -56,8 +60,9 @@ var Exempt = [ir.NumKinds]string{
 	ir.Const: noInput, ir.Yield: "ends a region; what holds the region has the rule",
 	ir.Sign: steps, ir.Ceil: steps, ir.Floor: steps, ir.Round: steps,
 	ir.Not: discrete, ir.BitNot: discrete, ir.IsNaN: discrete, ir.IsInf: discrete,
-	ir.BitCast: "speaks of bits, not of numbers",
-	ir.And:     discrete, ir.Or: discrete, ir.Xor: discrete,
+	ir.BitCast:      "speaks of bits, not of numbers",
+	ir.StopGradient: "that is what it is for",
+	ir.And:          discrete, ir.Or: discrete, ir.Xor: discrete,
 	ir.BitAnd: discrete, ir.BitOr: discrete, ir.BitXor: discrete, ir.ShiftLeft: discrete, ir.ShiftRight: discrete,
 	ir.Equal: discrete, ir.Less: discrete, ir.LessEqual: discrete,
 	ir.ArgMax: discrete, ir.ArgMin: discrete,

@@ -59,7 +59,7 @@ func (t *tape) run(ops []*ir.Op) {
 		if t.b.Err() != nil {
 			return
 		}
-		if slices.ContainsFunc(op.Results, needed) {
+		if t.rules[op.Kind] != nil && slices.ContainsFunc(op.Results, needed) {
 			t.op, t.b.Loc = op, op.Loc
 			t.rules[op.Kind](t)
 		}
@@ -92,7 +92,7 @@ func (t *tape) add(x, d *ir.Value) {
 	}
 	d = t.unbroadcast(d, x)
 	if old := t.cot[x]; old != nil {
-		d = t.plus(old, d)
+		d = t.total(old, d)
 	}
 	t.cot[x] = d
 }

@@ -140,6 +140,7 @@ o.write()
 unary("silu", "x·sigmoid(x): ONNX Swish-24 with alpha 1.", lambda x: x * sigmoid(x), values=FINITE)
 unary("hard_swish", "ONNX HardSwish-22.", lambda x: x * np.clip(x / 6 + 0.5, 0, 1), values=FINITE)
 unary("mish", "ONNX Mish-22.", lambda x: x * np.tanh(softplus(x)), values=FINITE)
+unary("stop_gradient", "mx.stop_gradient: the operand.", lambda x: x)
 unary("leaky_relu", "ONNX LeakyRelu-16.", lambda x: np.where(x < 0, 0.1 * x, x), "{alpha = 0.1}")
 unary("elu", "ONNX Elu-22.", lambda x: np.where(x < 0, 1.5 * np.expm1(x), x), "{alpha = 1.5}")
 unary("hard_sigmoid", "ONNX HardSigmoid-22.", lambda x: np.clip(0.2 * x + 0.5, 0, 1), "{alpha = 0.2, beta = 0.5}")
@@ -549,7 +550,7 @@ def attention(q, k, v, mask=None, sinks=None, scale=0.5, causal=False, empty=nan
     group = q.shape[1] // k.shape[1]
     s = np.einsum("bhld,bhsd->bhls", q, np.repeat(k, group, 1)) * scale
     if mask is not None:
-        s = np.where(mask, s, -inf) if mask.dtype == bool else s + mask
+        s = np.where(mask, s, -inf) if mask.dtype == bool else (s.astype(np.float32) + mask.astype(np.float32)).astype(np.float64)
     if causal:
         s = np.where(np.tri(s.shape[2], s.shape[3], s.shape[3] - s.shape[2], dtype=bool), s, -inf)
     sink = np.full((q.shape[1], 1, 1), -inf) if sinks is None else sinks.reshape(-1, 1, 1)

@@ -45,6 +45,8 @@ class Weights:
                 self.queues["norm"].append(tuple(node.input[1:3]))
             case "Mul" if weight and self._rank(weight[0]) == 1 and self._size(weight[0]) > 1:
                 self.queues["scale"].append(weight[0])
+            case "Add" if weight and self._rank(weight[0]) == 2:  # of positions, whose indices were constant
+                self.queues["table"].append(weight[0])
             case "Gather" | "GatherND" if self._rank(node.input[0]) == 2:
                 self.queues["table"].append(node.input[0])
 
@@ -94,8 +96,13 @@ class Weights:
         return self.array(self.queues["scale"].pop(0))
 
     def table(self):
-        """The next matrix whose rows are gathered: of an embedding."""
+        """The next matrix whose rows are gathered or added: of an embedding."""
         return self.array(self.queues["table"].pop(0))
+
+    def rope_theta(self):
+        """theta of the frequencies theta^(-i/n), a constant [1, n, 1]."""
+        n, name = next((t.dims[1], k) for k, t in self.constants.items() if self._rank(k) == 3 and t.dims[0] == t.dims[2] == 1)
+        return float(self.array(name)[0, 1, 0]) ** -n
 
     def named(self, suffix):
         return self.array(next(n for n in self.constants if n.endswith(suffix)))

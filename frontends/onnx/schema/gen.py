@@ -90,7 +90,11 @@ def version(s):
 
 
 def contrib(s):
-    return s.domain == "com.microsoft" or (s.domain, s.name) == ("", "SimplifiedLayerNormalization")
+    return s.domain == "com.microsoft" or (s.domain, s.name, s.since_version) in OWN
+
+
+# What onnxruntime adds to ONNX's own domain, and its optimiser writes there.
+OWN = {("", "SimplifiedLayerNormalization", 1), ("", "LayerNormalization", 1)}
 
 
 def main():

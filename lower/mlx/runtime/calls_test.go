@@ -127,6 +127,7 @@ func (e *everyCall) shapes(x, y mlx.Reg) {
 	e.out(ir.F32, 1, mlx.Diagonal, x, 1, 0, 1)
 	e.out(ir.F32, 1, mlx.Diag, x, 0)
 	e.out(ir.F32, 2, mlx.Contiguous, b.Call(mlx.Transpose, x, []int{1, 0}))
+	e.out(ir.F32, 2, mlx.StopGradient, x)
 	e.out(ir.F32, 2, mlx.AsStrided, x, []int{2, 2}, []int{1, 2}, 1)
 
 	e.out(ir.F32, 2, mlx.Take, x, at(2, 0), 1)

@@ -82,6 +82,9 @@ func controlCases() []diffCase {
 					return append(out, b.Op(ir.ShapeOf, nil, out[0]))
 				}})
 	}
+	for _, ok := range []float64{0, 1} {
+		cs = append(cs, op(ir.Assert, &ir.AssertAttrs{Message: "not all is well"}, random(ir.F32, 2, 3), tensorOf(ir.Bool, []float64{1, 1, ok})))
+	}
 	for i := range 4 {
 		rev := int64(i & 1)
 		axis := int64(i >> 1)

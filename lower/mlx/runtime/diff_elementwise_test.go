@@ -11,7 +11,7 @@ func elementwiseCases() []diffCase {
 	add := func(c diffCase) { cs = append(cs, c) }
 	floatOps := []ir.Kind{ir.Abs, ir.Neg, ir.Sign, ir.Ceil, ir.Floor, ir.Round, ir.Sqrt, ir.Rsqrt, ir.Reciprocal, ir.Exp, ir.Log,
 		ir.Sin, ir.Cos, ir.Tan, ir.Asin, ir.Acos, ir.Atan, ir.Sinh, ir.Cosh, ir.Tanh, ir.Asinh, ir.Acosh, ir.Atanh, ir.Erf,
-		ir.IsNaN, ir.Sigmoid, ir.Relu, ir.Softplus, ir.Silu, ir.HardSwish, ir.Mish}
+		ir.IsNaN, ir.Sigmoid, ir.Relu, ir.Softplus, ir.Silu, ir.HardSwish, ir.Mish, ir.StopGradient}
 	for _, d := range floatTypes {
 		for _, k := range floatOps {
 			add(op(k, nil, edges(d)))

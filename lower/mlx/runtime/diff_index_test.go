@@ -79,6 +79,13 @@ func selectCases() []diffCase {
 	}
 	bools := tensorOf(ir.Bool, []float64{1, 0, 0, 1}, 2, 2)
 	add(ir.Unique, &ir.UniqueAttrs{Flat: true, Sorted: true}, bools)
+	for _, x := range []*ir.Tensor{random(ir.F32, 4, 0), random(ir.F32, 0, 4)} {
+		rows := x.Shape[1] // of which there are as many as there are indices
+		index := ir.NewTensor(ir.I64, 4-rows, 1)
+		for _, how := range []string{"none", "add"} {
+			add(ir.ScatterND, &ir.ScatterAttrs{Reduction: how}, x, index, random(ir.F32, 4-rows, rows))
+		}
+	}
 	wide := make([]float64, 4*3*40)
 	for i := range wide {
 		wide[i] = float64(i % 40 * (i / 40 % 3 % 2)) // slices on axis 1: the first and the last are equal

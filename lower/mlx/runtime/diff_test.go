@@ -296,7 +296,7 @@ func TestAgainstInterpreter(t *testing.T) {
 		cases []diffCase
 	}{
 		{"elementwise", elementwiseCases()}, {"reduce", reduceCases()}, {"shape", shapeCases()}, {"index", indexCases()},
-		{"matmul", matmulCases()}, {"conv", convCases()}, {"norm", normCases()}, {"attention", attentionCases()}, {"control", controlCases()}, {"sequence", sequenceCases()},
+		{"matmul", matmulCases()}, {"conv", convCases()}, {"norm", normCases()}, {"attention", attentionCases()}, {"control", controlCases()}, {"sequence", sequenceCases()}, {"text", textCases()},
 	} {
 		t.Run(family.name, func(t *testing.T) {
 			for i, c := range family.cases {

@@ -174,6 +174,11 @@ func (x *Executable) Compiled() bool { return x.traced }
 // Inputs are read in place where MLX can, see Load, and must not change during the run. When ctx ends, Run returns
 // its error at once; the native side stops before its next call, and until then still reads the inputs.
 func (x *Executable) Run(ctx context.Context, inputs []ir.Datum) ([]ir.Datum, error) {
+	return x.run(ctx, inputs, nil)
+}
+
+// run fills spans, where there are any, with what each call took.
+func (x *Executable) run(ctx context.Context, inputs []ir.Datum, spans []int64) ([]ir.Datum, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -185,6 +190,7 @@ func (x *Executable) Run(ctx context.Context, inputs []ir.Datum) ([]ir.Datum, er
 		return nil, ErrClosed
 	}
 	r := newRequest(x, inputs, syms)
+	r.spans = spans
 	select {
 	case x.worker.jobs <- r.run:
 	case <-ctx.Done():
@@ -206,7 +212,8 @@ type request struct {
 	descs   []tensorDesc
 	dims    [][]int64 // what descs point to
 	syms    []int64
-	cancel  int32 // polled by the native side
+	spans   []int64 // see Profile; nil for none
+	cancel  int32   // polled by the native side
 	done    chan struct{}
 	outputs []ir.Datum
 	err     error
@@ -265,7 +272,7 @@ func (r *request) run(w *worker) {
 		}
 	}
 	h, _, _ := purego.SyscallN(w.lib.run, w.handle, r.x.state.handle, uintptr(unsafe.Pointer(unsafe.SliceData(r.descs))), uintptr(len(r.descs)),
-		uintptr(unsafe.Pointer(&r.syms[0])), uintptr(unsafe.Pointer(&r.cancel)))
+		uintptr(unsafe.Pointer(&r.syms[0])), uintptr(unsafe.Pointer(&r.cancel)), uintptr(unsafe.Pointer(unsafe.SliceData(r.spans))))
 	res := (*resultDesc)(pointer(h))
 	r.finish(res)
 	purego.SyscallN(w.lib.resultFree, h)

@@ -255,6 +255,38 @@ static Plan* readPlan(const uint8_t* bytes, size_t n, const void* const* data, s
   return plan.release();
 }
 
+// dropConsumed lets go of the constants that nothing but the setup program, which has run, reads.
+static void dropConsumed(Plan& plan) {
+  Fn load = table().at("const");
+  std::vector<bool> used(plan.consts.size());
+  for (size_t i = 0; i < plan.programs.size(); i++) {
+    if (static_cast<int32_t>(i) == plan.setup) continue;
+    for (auto& k : plan.programs[i].calls)
+      if (k.fn == load) used.at(k.params.at(0).ints.at(0).v) = true;
+  }
+  for (size_t i = 0; i < used.size(); i++)
+    if (!used[i]) plan.consts[i] = array(0);
+}
+
+// timed runs a call and evaluates what it gives.
+void timed(Ctx& c, const Call& k) {
+  auto& p = *c.profile;
+  auto at = c.at;
+  int64_t outer = p.nested;
+  p.nested = 0;
+  auto start = std::chrono::steady_clock::now();
+  k.fn(c, k);
+  Values out;
+  for (auto r : k.out) out.push_back(c.reg(r));
+  auto arrays = leaves(out);
+  if (!arrays.empty()) mx::eval(arrays);
+  int64_t took = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start).count();
+  auto span = p.spans + 2 * (p.first[at.program] + at.call);
+  span[0] += took - p.nested;
+  span[1]++;
+  p.nested = outer + took;
+}
+
 Values run(Ctx& c, int32_t program, Values args) {
   auto& g = c.plan.programs.at(program);
   if (c.depth > maxDepth) throw std::invalid_argument("programs are nested too deep");
@@ -271,7 +303,7 @@ Values run(Ctx& c, int32_t program, Values args) {
     try {
       c.checkCancel();
       c.at = {program, static_cast<int32_t>(i)};
-      k.fn(c, k);
+      c.profile ? timed(c, k) : k.fn(c, k);
     } catch (...) {
       if (c.where.program < 0) c.where = {program, static_cast<int32_t>(i)};
       c.frame = outer;
@@ -493,6 +525,7 @@ EMILY_API void* emily_plan_new(void* worker, const uint8_t* bytes, int64_t n, co
     try {
       plan->prepared = run(c, plan->setup, {});
       c.settle(plan->prepared);
+      dropConsumed(*plan);
     } catch (...) {
       where = c.where;
       throw;
@@ -506,17 +539,21 @@ EMILY_API void emily_plan_compile(void* plan) { static_cast<Plan*>(plan)->compil
 
 EMILY_API void emily_plan_free(void* plan) { delete static_cast<Plan*>(plan); }
 
-// emily_run runs the plan on nin tensors and lists, with the values of symbols in the plan's order; *cancel is polled.
-EMILY_API EmilyResult* emily_run(void* worker, void* planp, const EmilyTensor* in, int64_t nin, const int64_t* syms, const int32_t* cancel) {
+// emily_run runs the plan on nin tensors and lists, with the values of symbols in the plan's order; *cancel is polled. Where spans is
+// not null, every call is evaluated by itself, and its nanoseconds and runs are added there.
+EMILY_API EmilyResult* emily_run(void* worker, void* planp, const EmilyTensor* in, int64_t nin, const int64_t* syms, const int32_t* cancel,
+                                 int64_t* spans) {
   auto r = new Result();
   auto& plan = *static_cast<Plan*>(planp);
   auto w = static_cast<Worker*>(worker);
   Ctx c(plan, w->stream, w->cpu, std::vector<int64_t>(syms, syms + plan.symbols), reinterpret_cast<const std::atomic<int32_t>*>(cancel));
+  Profile profile(plan.programs, spans);
+  if (spans) c.profile = &profile;
   guard(r, c.where, [&] {
     auto args = wrapInputs(plan, in, nin);
     Values held = args;  // keeps MLX from reusing the caller's memory for results
     args.insert(args.end(), plan.prepared.begin(), plan.prepared.end());
-    r->values = plan.compile ? runCompiled(c, plan.compiled, args) : run(c, plan.main, std::move(args));
+    r->values = plan.compile && !spans ? runCompiled(c, plan.compiled, args) : run(c, plan.main, std::move(args));
     c.checkCancel();
     if (!c.claims.empty()) c.settle(r->values);
     r->arrays = leaves(r->values);

@@ -30,10 +30,12 @@ inline array gather(Ctx& c, const Call& k) {
 
 using Scatter = array (*)(const array&, const std::vector<array>&, const array&, const std::vector<int>&, mx::StreamOrDevice);
 
-// scatter: a[i, j, …] op= updates, where updates have the index dims and then the other axes of a.
+// scatter: a[i, j, …] op= updates, where updates have the index dims and then the other axes of a. MLX divides by zero, and ends
+// the process, where there are none.
 inline array scatter(Ctx& c, const Call& k, Scatter f) {
   auto& a = c.in(k, 0);
   auto& u = c.in(k, 1);
+  if (u.size() == 0) return a;
   auto idx = c.rest(k, 2);
   int n = static_cast<int>(idx.size());
   auto wide = mx::expand_dims(u, leading(indexRank(idx), n), c.s);
@@ -66,6 +68,7 @@ inline const Row shapeRows[] = {
     {"diagonal", OUT(mx::diagonal(c.in(k, 0), c.i32(k, 0), c.i32(k, 1), c.i32(k, 2), c.s))},
     {"diag", OUT(mx::diag(c.in(k, 0), c.i32(k, 0), c.s))},
     {"contiguous", OUT(mx::contiguous(c.in(k, 0), false, c.s))},
+    {"stop_gradient", OUT(mx::stop_gradient(c.in(k, 0), c.s))},
     {"as_strided", [](Ctx& c, const Call& k) {
        mx::Strides strides;
        for (auto& i : k.params[1].ints) strides.push_back(c.eval(i));

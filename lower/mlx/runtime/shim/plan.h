@@ -138,6 +138,20 @@ struct Claim {
 
 using Frame = std::vector<std::optional<Value>>;
 
+// Profile is nanoseconds and runs of each call, program by program. The time of programs that a call runs is not its own.
+struct Profile {
+  int64_t* spans;
+  std::vector<size_t> first;  // call of each program
+  int64_t nested = 0;         // time of calls inside the one that runs
+  Profile(const std::vector<Program>& programs, int64_t* spans) : spans(spans) {
+    size_t n = 0;
+    for (auto& g : programs) {
+      first.push_back(n);
+      n += g.calls.size();
+    }
+  }
+};
+
 // Ctx is one run: the bound symbols and the registers of the innermost program.
 struct Ctx {
   const Plan& plan;
@@ -149,6 +163,7 @@ struct Ctx {
   Where where;      // of the call that failed
   Where at;         // of the call that runs
   std::vector<Claim> claims;
+  Profile* profile = nullptr;
 
   Ctx(const Plan& plan, mx::Stream s, mx::Stream cpu, std::vector<int64_t> symbols, const std::atomic<int32_t>* cancel)
       : plan(plan), s(s), cpu(cpu), symbols(std::move(symbols)), cancel(cancel) {}

@@ -1,5 +1,6 @@
-"""Writes cases.tar.gz beside this file: the 6-bit floats of opset 28 in Cast, QuantizeLinear, DequantizeLinear and constants, in the layout
-of the ONNX backend tests. ONNX's reference evaluator gives the results; NaN, of which these floats have none, is left out.
+"""Writes cases.tar.gz beside this file, in the layout of the ONNX backend tests: what onnxruntime does not run and ONNX's reference evaluator does.
+These are the 6-bit floats of opset 28 in Cast, QuantizeLinear, DequantizeLinear and constants, without NaN, which they have not, and Erf-9 and
+Shrink of integers.
 
 Needs numpy, ml_dtypes and onnx 1.23.
 """
@@ -18,11 +19,11 @@ rng = np.random.default_rng(0)
 x = np.concatenate([[0.0, -0.0, 1e9, -1e9, np.inf, -np.inf, 0.0625, 0.03125, 7.25, 7.75, 26, 30], rng.normal(size=37) * 4]).astype(np.float32)
 
 
-def case(name, nodes, feeds, result, stored=()):
+def case(name, nodes, feeds, result, stored=(), opset=28):
     names = ["x%d" % i for i in range(len(feeds))]
     ins = [h.make_tensor_value_info(n, h.np_dtype_to_tensor_dtype(v.dtype), v.shape) for n, v in zip(names, feeds)]
     g = h.make_graph(nodes, "g", ins, [h.make_tensor_value_info("y", result, None)], list(stored))
-    m = h.make_model(g, opset_imports=[h.make_opsetid("", 28)], ir_version=13)
+    m = h.make_model(g, opset_imports=[h.make_opsetid("", opset)], ir_version=13)
     y = ReferenceEvaluator(m).run(None, dict(zip(names, feeds)))[0]
     m.graph.output[0].CopyFrom(h.make_tensor_value_info("y", result, y.shape))
     files = {"model.onnx": m, "test_data_set_0/output_0.pb": nh.from_array(y)}
@@ -49,5 +50,12 @@ for code, name in ((TensorProto.FLOAT6E2M3, "e2m3"), (TensorProto.FLOAT6E3M2, "e
     raw = nh.from_array(small, "w")
     for kind, w in (("typed", typed), ("raw", raw)):
         case("stored_%s_%s" % (kind, name), [h.make_node("DequantizeLinear", ["w", "s"], ["v"]), h.make_node("Add", ["v", "x0"], ["y"])], [np.ones(49, np.float32)], TensorProto.FLOAT, [scale, w])
+whole = np.array([-128, -5, -4, -3, -1, 0, 1, 2, 3, 4, 5, 127])
+for dtype in (np.int8, np.int32, np.int64, np.uint8, np.uint64):
+    v = whole.astype(dtype) if np.iinfo(dtype).min < 0 else abs(whole).astype(dtype)
+    code = h.np_dtype_to_tensor_dtype(v.dtype)
+    case("erf_" + v.dtype.name, [h.make_node("Erf", ["x0"], ["y"])], [v], code, opset=9)
+    case("shrink_" + v.dtype.name, [h.make_node("Shrink", ["x0"], ["y"], lambd=1.5, bias=0.75)], [v], code)
+    case("shrink_negative_" + v.dtype.name, [h.make_node("Shrink", ["x0"], ["y"], lambd=-2.0, bias=-1.0)], [v // 2], code)
 tar.close()
 tar.fileobj.close()

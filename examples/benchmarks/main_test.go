@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/emilyc/emily/lower/mlx/runtime"
+)
+
+// TestTwins runs each hand-written model with the weights of a small one, and compares its output with Emily's.
+func TestTwins(t *testing.T) {
+	if _, _, err := runtime.Version(); err != nil {
+		t.Skipf("skipped: %v", err)
+	}
+	python := os.Getenv("EMILY_PYTHON")
+	if python == "" {
+		python = "python3"
+	}
+	for _, b := range []benchmark{
+		{"distilbert", "distilbert", "distilbert:4", map[string]int64{"input_ids.0": 2, "input_ids.1": 9}},
+		{"vit", "vit", "vit:4", map[string]int64{"pixel_values.0": 2}},
+		{"whisper encoder", "whisper_encoder", "whisper-encoder:4", map[string]int64{"input_features.0": 2}},
+		{"whisper decoder", "whisper_decoder", "whisper-decoder:4", map[string]int64{"decoder_input_ids.0": 2, "encoder_hidden_states.0": 2}},
+		{"qwen3 prefill", "qwen3", "qwen3", decoder(5, 0)},
+		{"qwen3 decode", "qwen3", "qwen3", decoder(1, 6)},
+	} {
+		t.Run(b.name, func(t *testing.T) {
+			needs := "import onnx, mlx.nn"
+			if strings.HasPrefix(b.twin, "qwen3") {
+				needs = "import onnx, importlib.util as u; u.find_spec('mlx_lm').origin"
+			}
+			if err := exec.Command(python, "-c", needs).Run(); err != nil {
+				t.Skipf("skipped: python cannot `%s`", needs)
+			}
+			var row strings.Builder
+			zoo := filepath.Join("..", "..", "conformance", "testdata", "zoo")
+			if err := compare(context.Background(), &row, b, options{graphs: zoo, rounds: 1, runs: 1, engines: []string{"mlx"}}); err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(row.String(), "–") && !strings.Contains(row.String(), "(") {
+				t.Errorf("the twin did not run: %s", row.String())
+			}
+		})
+	}
+}
+
+func TestRatios(t *testing.T) {
+	own, other := [][]float64{{2, 3, 1}, {4, 4}, {1}}, [][]float64{{1}, {2, 2, 9}, {2}}
+	if got := ratios(own, other); got != "2.00 (0.50–2.00)" {
+		t.Error(got)
+	}
+	if got := ratios(own, nil); got != "–" {
+		t.Error(got)
+	}
+}
