@@ -105,7 +105,8 @@ func (m *Model) Compile(ctx context.Context, opts ...CompileOption) (*Executable
 	if m.base == nil {
 		return e, nil
 	}
-	if e.fixed, err = e.build(ctx, m.base.Clone(), &e.timing); err != nil {
+	e.module = m.base.Clone()
+	if e.fixed, err = e.build(ctx, e.module, &e.timing); err != nil {
 		_ = m.release()
 		return nil, err
 	}

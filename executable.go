@@ -18,7 +18,8 @@ type Executable struct {
 	model  *Model
 	build  func(ctx context.Context, m *ir.Module, t *Timing) (program, error)
 	timing Timing
-	fixed  program // nil where values of inputs decide the program
+	fixed  program    // nil where values of inputs decide the program
+	module *ir.Module // that fixed runs
 	cache  specialised
 
 	life   sync.RWMutex // held by runs; Close waits for them

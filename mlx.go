@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/emilyc/emily/interp"
@@ -17,6 +18,12 @@ type mlxProgram struct {
 	staged *mlx.Staged
 	native []*runtime.Executable // by stage; nil for an island
 	host   []*interp.Program     // by stage; nil for a plan
+
+	opts    mlx.Options
+	session struct { // the program of sessions, loaded for the first one
+		sync.Mutex
+		exe *runtime.Executable
+	}
 }
 
 func buildMLX(m *ir.Module, o compileOptions, t *Timing) (program, error) {
@@ -26,7 +33,8 @@ func buildMLX(m *ir.Module, o compileOptions, t *Timing) (program, error) {
 	if err != nil {
 		return nil, err
 	}
-	staged, err := mlx.LowerStages(m, mlx.Options{Fallback: o.fallback, Device: device})
+	opts := mlx.Options{Fallback: o.fallback, Device: device}
+	staged, err := mlx.LowerStages(m, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +48,7 @@ func buildMLX(m *ir.Module, o compileOptions, t *Timing) (program, error) {
 		}
 	}
 	t.Lower = time.Since(start)
-	p := &mlxProgram{staged: staged, native: make([]*runtime.Executable, len(staged.Stages)), host: make([]*interp.Program, len(staged.Stages))}
+	p := &mlxProgram{staged: staged, opts: opts, native: make([]*runtime.Executable, len(staged.Stages)), host: make([]*interp.Program, len(staged.Stages))}
 	for i := range staged.Stages {
 		if s := &staged.Stages[i]; s.Plan != nil {
 			p.native[i], err = runtime.Load(s.Plan, runtime.Options{Compile: o.compiled})
@@ -83,7 +91,7 @@ func (p *mlxProgram) run(ctx context.Context, inputs []ir.Datum, each func(OpTim
 
 func (p *mlxProgram) close() error {
 	var errs []error
-	for _, exe := range p.native {
+	for _, exe := range append(p.native, p.session.exe) {
 		if exe != nil {
 			errs = append(errs, exe.Close())
 		}

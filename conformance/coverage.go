@@ -10,6 +10,7 @@ import (
 	"github.com/emilyc/emily/interp"
 	"github.com/emilyc/emily/ir"
 	"github.com/emilyc/emily/lower/mlx"
+	"github.com/emilyc/emily/passes/grad"
 )
 
 // Coverage is what is done of an operator, as the tables say that do it.
@@ -67,6 +68,9 @@ func (c *Coverage) Interp() string { return c.unlessMissing(KindInterp) }
 // MLX is "yes" where there is a rule for the operator, or "no: " with the reason.
 func (c *Coverage) MLX() string { return c.unlessMissing(KindMLX) }
 
+// Grad is "yes" where a gradient passes through the operator, or "no: " with the reason.
+func (c *Coverage) Grad() string { return c.unlessMissing(KindGrad) }
+
 func (c *Coverage) unlessMissing(of func(ir.Kind) string) string {
 	switch {
 	case len(c.Imported) == 0:
@@ -94,6 +98,14 @@ func KindMLX(k ir.Kind) string {
 		return "no: " + mlx.Exempt[k]
 	}
 	return "no"
+}
+
+// KindGrad is "yes" for a kind with a rule of differentiation, or "no: " with the reason.
+func KindGrad(k ir.Kind) string {
+	if grad.Rules[k] != nil {
+		return "yes"
+	}
+	return "no: " + grad.Exempt[k]
 }
 
 // domains are those of the operators, in the order in which they are shown.

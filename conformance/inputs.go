@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -13,6 +14,7 @@ import (
 type InputOptions struct {
 	Seed  uint64
 	Given map[string]ir.Datum // inputs that are there already; their sizes bind symbols
+	Sizes map[ir.Dim]int64    // of symbols that are known besides
 	Zeros map[string]bool     // inputs to fill with zeros
 }
 
@@ -24,6 +26,7 @@ type InputOptions struct {
 // whole. Bools are made like the latter.
 func MakeInputs(f *ir.Func, o InputOptions) ([]ir.Datum, *Sizes, error) {
 	known := map[ir.Dim]int64{}
+	maps.Copy(known, o.Sizes)
 	for _, in := range f.Inputs() {
 		bindShape(known, in.Type, o.Given[in.Name])
 	}

@@ -51,6 +51,20 @@ func TestZoo(t *testing.T) {
 	check(t, Run(t.Context(), cases, o), 17)
 }
 
+// The same in halves, within their tolerances; see docs/lanes.md.
+func TestZooInHalf(t *testing.T) {
+	cases, err := Find(zoo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []ir.DType{ir.F16, ir.BF16} {
+		t.Run(d.String(), func(t *testing.T) {
+			o := Options{Lanes: available(t), Rel: -1, Abs: -1, Timeout: 5 * time.Minute, Lane: LaneOptions{Fallback: "error", Precision: d}}
+			check(t, Run(t.Context(), cases, o), 17)
+		})
+	}
+}
+
 // The same at other sizes than the exported ones, lanes against each other.
 func TestZooOtherSizes(t *testing.T) {
 	for _, test := range []struct {

@@ -151,5 +151,5 @@ var Kernels = [ir.NumKinds]Kernel{
 	ir.If:     evalIf,
 	ir.Loop:   evalLoop,
 	ir.Scan:   evalScan,
-	ir.Assert: evalAssert,
+	ir.Assert: evalAssert, ir.Depends: evalDepends,
 }

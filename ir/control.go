@@ -243,6 +243,16 @@ func inferScan(c *Infer) {
 	}
 }
 
+// inferDepends: depends(x, after). depends_c1 tensors.
+func inferDepends(c *Infer) {
+	x, after := c.arg(0), c.arg(1)
+	if !x.Type.IsTensor() || !after.Type.IsTensor() {
+		c.fail(DTypeError, "depends_c1", "depends of %s", c.operands())
+		return
+	}
+	c.result(x.Type, nil)
+}
+
 // inferAssert: assert(x, ok). assert_c1 a tensor and a bool tensor.
 func inferAssert(c *Infer) {
 	x, ok := c.arg(0), c.arg(1)

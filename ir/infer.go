@@ -511,5 +511,5 @@ var inferences = [NumKinds]func(*Infer){
 	If:     inferIf,
 	Loop:   inferLoop,
 	Scan:   inferScan,
-	Assert: inferAssert,
+	Assert: inferAssert, Depends: inferDepends,
 }

@@ -152,6 +152,7 @@ const (
 	Loop
 	Scan
 	Assert
+	Depends
 	NumKinds
 )
 
@@ -327,7 +328,7 @@ func kindTable() [NumKinds]KindInfo {
 		Loop: with(optional(op("loop", ControlFamily, 2, -1, attrs[LoopAttrs]()), 0, 1), HasRegions),
 		Scan: with(op("scan", ControlFamily, 1, -1, attrs[ScanAttrs]()), HasRegions),
 
-		Assert: op("assert", ControlFamily, 2, 2, attrs[AssertAttrs]()),
+		Assert: op("assert", ControlFamily, 2, 2, attrs[AssertAttrs]()), Depends: op("depends", ControlFamily, 2, 2, nil),
 	}
 }
 

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 
 	"github.com/emilyc/emily"
+	"github.com/emilyc/emily/conformance"
 	"github.com/emilyc/emily/interp"
 	"github.com/emilyc/emily/ir"
 	"github.com/emilyc/emily/passes"
@@ -16,6 +18,7 @@ func newGrad(o *options) *cobra.Command {
 	var f modelFlags
 	var opts grad.Options
 	var out, reduce, pipeline string
+	var recompute int
 	cmd := &cobra.Command{
 		Use:   "grad MODEL --loss NAME --wrt NAMES",
 		Short: "Make the program of a model's gradients",
@@ -36,6 +39,9 @@ emilyc verify grad.safetensors --lanes interp,mlx`,
 			if opts.Reduce, err = grad.ParseReduction(reduce); err != nil {
 				return wrongUse(cmd, "--reduce: %v", err)
 			}
+			if recompute < 0 {
+				return wrongUse(cmd, "--recompute %d: wants a number of segments", recompute)
+			}
 			if len(opts.Wrt) == 0 {
 				return wrongUse(cmd, "--wrt NAMES is missing")
 			}
@@ -49,16 +55,28 @@ emilyc verify grad.safetensors --lanes interp,mlx`,
 			}
 			defer l.close()
 			opts.Value = true
-			g, err := grad.Build(l.module, opts)
+			build := func(segments int) (*ir.Module, error) {
+				opts.Recompute = segments
+				g, err := grad.Build(l.module, opts)
+				if err != nil {
+					return nil, err
+				}
+				stats, err := passes.Run(g, pipe, passes.Options{Eval: interp.EvalOp, Verify: true})
+				if o.verbose && err == nil && segments == recompute {
+					cmd.PrintErr(stats)
+				}
+				return g, err
+			}
+			g, err := build(recompute)
 			if err != nil {
 				return err
 			}
-			stats, err := passes.Run(g, pipe, passes.Options{Eval: interp.EvalOp, Verify: true})
-			if err != nil {
-				return err
-			}
-			if o.verbose {
-				cmd.PrintErr(stats)
+			if recompute > 0 {
+				all, err := build(0)
+				if err != nil {
+					return err
+				}
+				cmd.PrintErrln(peaks(g, all))
 			}
 			return writeProgram(cmd, o, g, out)
 		},
@@ -69,9 +87,23 @@ emilyc verify grad.safetensors --lanes interp,mlx`,
 	cmd.Flags().StringVar(&reduce, "reduce", "none", "make the loss a scalar: none, sum, mean or mean-square")
 	cmd.Flags().StringVar(&opts.Cotangent, "cotangent", "", "add an input of this name: the cotangent of the loss")
 	cmd.Flags().BoolVar(&opts.Outputs, "outputs", false, "keep the model's outputs, before the loss")
+	cmd.Flags().IntVar(&recompute, "recompute", 0, "save memory: compute again what is inside of this many segments, and show the peak")
 	cmd.Flags().StringVar(&pipeline, "passes", "default", "comma-separated passes to run then; none with an empty list")
 	cmd.Flags().StringVarP(&out, "output", "o", "", "the file to write: .safetensors, or .eir")
 	return cmd
+}
+
+// peaks compares the memory of two programs, as their ops run in order.
+func peaks(g, all *ir.Module) string {
+	sizes, err := conformance.ChooseSizes(g.Main(), nil)
+	if err != nil {
+		return "peak of activations: not known, as sizes are not"
+	}
+	text := fmt.Sprintf("peak of activations %s, %s when nothing is computed again", bytesText(peakActivation(g.Main(), sizes.Of)), bytesText(peakActivation(all.Main(), sizes.Of)))
+	if s := sizes.String(); s != "" {
+		text += " (" + s + ")"
+	}
+	return text
 }
 
 // writeProgram writes m to a bundle or a text, or prints it.

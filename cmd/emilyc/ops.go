@@ -28,8 +28,8 @@ func newOps(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ops [NAME…]",
 		Short: "Show which operators are covered",
-		Long: `Ops prints the coverage table, made from the operator schemas and from the tables that the importer, the interpreter and
-the lowering work by: a row for each operator of ONNX and of com.microsoft with the since_versions that are imported and
+		Long: `Ops prints the coverage table, made from the operator schemas and from the tables that the importer, the interpreter, the
+lowering and the gradients work by: a row for each operator of ONNX and of com.microsoft with the since_versions that are imported and
 those that are missing, or with --kinds for each kind of the IR.
 
 An operator without a kind of its own is composed of others, and runs wherever they do.`,
@@ -85,7 +85,7 @@ func orDash(s string) string {
 func onnxRows() []opRow {
 	var rows []opRow
 	for _, c := range conformance.Covered() {
-		r := opRow{Domain: c.Domain, Op: c.Op, Versions: c.Imported, Missing: c.Missing, Interp: c.Interp(), MLX: c.MLX(), Grad: "no"}
+		r := opRow{Domain: c.Domain, Op: c.Op, Versions: c.Imported, Missing: c.Missing, Interp: c.Interp(), MLX: c.MLX(), Grad: c.Grad()}
 		switch {
 		case c.Kind != ir.NoKind:
 			r.Kind = c.Kind.String()
@@ -106,7 +106,7 @@ func kindRows() []opRow {
 }
 
 func kindRow(k ir.Kind) opRow {
-	return opRow{Op: k.String(), Kind: k.String(), Interp: conformance.KindInterp(k), MLX: conformance.KindMLX(k), Grad: "no"}
+	return opRow{Op: k.String(), Kind: k.String(), Interp: conformance.KindInterp(k), MLX: conformance.KindMLX(k), Grad: conformance.KindGrad(k)}
 }
 
 // printStatus writes docs/status.md. The totals' file is named after the suite.

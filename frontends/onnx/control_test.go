@@ -96,7 +96,6 @@ func TestControlErrors(t *testing.T) {
 	}{
 		{"unknown name in a branch", graph(in, untyped("y"), node("If", "c", "y", branches(graph(nil, untyped("p"), node("Neg", "w", "p")), neg)...)), Missing, []string{`"Neg_p"`, `"w"`}},
 		{"own output in a branch", graph(in, untyped("y"), node("If", "c", "y", branches(graph(nil, untyped("p"), node("Neg", "y", "p")), neg)...)), Invalid, []string{`"Neg_p"`, "cycle"}},
-		{"later name in a branch", graph(in, untyped("y"), node("If", "c", "y", branches(graph(nil, untyped("p"), node("Neg", "late", "p")), neg)...), node("Neg", "x", "late")), Invalid, []string{"before it is defined"}},
 		{"shadowing", graph(in, untyped("y"), node("If", "c", "y", branches(graph(nil, untyped("x"), node("Neg", "c", "x")), neg)...)), Invalid, []string{"Neg_x", "bool"}},
 		{"name of an outer tensor", graph(in, untyped("y"), node("If", "c", "y", branches(graph(nil, untyped("x"), node("Exp", "x", "x")), neg)...)), Invalid, []string{"Exp_x", "name of another tensor"}},
 		{"branches of other dtypes", graph(in, untyped("y"), node("If", "c", "y", branches(graph(nil, untyped("p"), node("Identity", "c", "p")), graph(nil, untyped("q"), node("IsNaN", "x", "q")))...)), Unsupported, []string{"bool[] in one branch", `"c"`}},

@@ -154,10 +154,10 @@ func (s *scope) bindCapture(v, p *ir.Value) {
 	s.im.origin[p] = v
 }
 
-// importNodes imports the nodes in their order, which must be topological.
+// importNodes imports the nodes, each after those that it uses. They ought to be in such an order, and most are.
 func (s *scope) importNodes(nodes []*pb.NodeProto) error {
-	s.nodes = nodes
-	for i, p := range nodes {
+	s.nodes = inOrder(nodes)
+	for i, p := range s.nodes {
 		s.at = i
 		if err := s.importNode(p); err != nil {
 			return err
@@ -272,6 +272,52 @@ func (s *scope) outputs(g *pb.GraphProto) ([]*ir.Value, error) {
 		results[i] = v
 	}
 	return results, nil
+}
+
+// inOrder is nodes with each moved after those that it uses; where they are in order, or a cycle allows none, as they are.
+// onnxruntime's float16 converter appends the casts of inputs.
+func inOrder(nodes []*pb.NodeProto) []*pb.NodeProto {
+	producer := make(map[string]int, len(nodes))
+	for i, p := range nodes {
+		for _, out := range p.Output {
+			if out != "" {
+				producer[out] = i
+			}
+		}
+	}
+	users, missing := make([][]int, len(nodes)), make([]int, len(nodes))
+	sorted := true
+	for i, p := range nodes {
+		visitInputs(p, func(name string) {
+			if k, ok := producer[name]; ok {
+				users[k], missing[i] = append(users[k], i), missing[i]+1
+				sorted = sorted && k < i
+			}
+		})
+	}
+	if sorted {
+		return nodes
+	}
+	var ready []int
+	for i, n := range missing {
+		if n == 0 {
+			ready = append(ready, i)
+		}
+	}
+	out := make([]*pb.NodeProto, 0, len(nodes))
+	for len(ready) > 0 {
+		k := ready[0]
+		ready, out = ready[1:], append(out, nodes[k])
+		for _, i := range users[k] {
+			if missing[i]--; missing[i] == 0 {
+				ready = append(ready, i)
+			}
+		}
+	}
+	if len(out) < len(nodes) {
+		return nodes
+	}
+	return out
 }
 
 // undefined says why a name has no value: the graph is out of order, or has a cycle, or lacks it.

@@ -219,7 +219,7 @@ func TestImportErrors(t *testing.T) {
 		{"no op_type", graph(x, untyped("y"), &pb.NodeProto{Input: []string{"x"}, Output: []string{"y"}}), 17, Invalid, []string{`"y"`, "op_type"}},
 		{"cycle", graph(x, untyped("c"), node("Add", "x,c", "a"), node("Relu", "a", "b"), node("Neg", "b", "c")), 17, Invalid, []string{`"Add_a"`, "cycle", `"Neg_c"`}},
 		{"self", graph(x, untyped("a"), node("Add", "x,a", "a")), 17, Invalid, []string{`"Add_a"`, "cycle"}},
-		{"out of order", graph(x, untyped("b"), node("Relu", "a", "b"), relu("a")), 17, Invalid, []string{`"Relu_b"`, `"a" is used before it is defined by node "Relu_a"`, "sort"}},
+		{"behind a cycle", graph(x, untyped("b"), node("Relu", "a", "b"), node("Add", "x,a", "a")), 17, Invalid, []string{`"Relu_b"`, `"a" is used before it is defined by node "Add_a"`, "sort"}},
 		{"undefined", graph(x, untyped("y"), node("Add", "x,weight", "y")), 17, Missing, []string{`"Add_y"`, `"weight" is not defined`}},
 		{"output not produced", graph(x, untyped("z"), relu("y")), 17, Missing, []string{`"z"`, "produced by no node"}},
 		{"no outputs", graph(x, nil, relu("y")), 17, Invalid, []string{"no outputs"}},
@@ -269,6 +269,22 @@ func TestImportDeclaredShapes(t *testing.T) {
 		if got := m.Main().Results()[0].Type.String(); got != "f32[n, 3]" {
 			t.Errorf("declared as %v: %s", dims, got)
 		}
+	}
+}
+
+// TestImportOutOfOrder: nodes that come before those that they use, also in their subgraphs, are put after them.
+func TestImportOutOfOrder(t *testing.T) {
+	x := values(value("x", "f32", "n", 3), value("c", "bool"))
+	branch := func(op string) *pb.GraphProto { return graph(nil, untyped("r"), node(op, "b", "r")) }
+	m := imported(t, modelFile(t, 17, graph(x, untyped("y"),
+		node("If", "c", "y", attr("then_branch", branch("Neg")), attr("else_branch", branch("Relu"))),
+		node("Abs", "a", "b"), node("Exp", "x", "a"))), Options{})
+	var kinds []ir.Kind
+	for _, op := range m.Main().Body.Ops {
+		kinds = append(kinds, op.Kind)
+	}
+	if d := cmp.Diff([]ir.Kind{ir.Exp, ir.Abs, ir.If, ir.Yield}, kinds); d != "" {
+		t.Errorf("-want +got:\n%s", d)
 	}
 }
 

@@ -124,6 +124,7 @@ def elementwise():
     for op, f in gelu.items():
         fam.case(op, [y[1:]], cast64(f, y[1:]))
     fam.case("stop_gradient", [y], y)
+    fam.case("depends", [y, x], y)
     for d in (np.float64, np.float16, ml.bfloat16, ml.float8_e5m2):
         z = np.array([-2.5, 0.1, 3, 7, inf, nan]).astype(d)
         fam.case("exp", [z], cast64(np.exp, z))

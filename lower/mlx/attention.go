@@ -213,7 +213,8 @@ type ropeKey struct {
 func (l *lowering) rotate(op *ir.Op, n ir.Dim) Reg {
 	x, interleaved := op.Args[0], op.Attrs.(*ir.RopeAttrs).Interleaved
 	tables := l.once(ropeKey{op.Region, op.Args[1], op.Args[2], interleaved}, func() []Reg { return l.ropeTables(op, n) })
-	r, s, size := l.reg(x), x.Shape(), n.Mul(ir.Size(2))
+	d := l.attentionDType(x.DType())
+	r, s, size := l.in(op, 0, d), x.Shape(), n.Mul(ir.Size(2))
 	whole := op.Region.SameDim(size, s[3])
 	var rest Reg
 	if !whole {
@@ -228,10 +229,10 @@ func (l *lowering) rotate(op *ir.Op, n ir.Dim) Reg {
 		swapped = l.b.Call(Roll, r, []ir.Dim{n}, []int{3})
 	}
 	r = l.b.Call(Add, l.b.Call(Multiply, r, tables[0]), l.b.Call(Multiply, swapped, tables[1]))
-	if whole {
-		return r
+	if !whole {
+		r = l.b.Call(Concatenate, r, rest, 3)
 	}
-	return l.b.Call(Concatenate, r, rest, 3)
+	return l.cast(r, d, x.DType())
 }
 
 // ropeTables are cosines and signed sines for whole heads.
@@ -241,7 +242,8 @@ func (l *lowering) ropeTables(op *ir.Op, n ir.Dim) []Reg {
 	if op.Args[1].DType().IsInt() {
 		cos, sin, shape = l.angles(op, n)
 	} else {
-		cos, sin = l.reg(op.Args[1]), l.reg(op.Args[2])
+		d := l.attentionDType(op.Args[0].DType())
+		cos, sin = l.in(op, 1, d), l.in(op, 2, d)
 	}
 	last := len(shape) - 1
 	minus := l.b.Call(Negative, sin)

@@ -25,10 +25,13 @@ func NewBinder(p *Plan) *Binder {
 	return b
 }
 
-// Bind returns the values of p.Symbols(), where those that calls bind are 0. Inputs are checked for their number,
+// Bind returns the values of p.Symbols(), where those that calls bind are 0. Lengths are those of p.States. Inputs are checked for their number,
 // dtypes, ranks, sizes and bytes, and so are the elements of lists; facts over the symbols of inputs are checked too.
 // Errors are *ir.Error: a fact that does not hold is a ShapeError at the node that relies on it.
-func (b *Binder) Bind(inputs []ir.Datum) ([]int64, error) {
+func (b *Binder) Bind(inputs []ir.Datum, lengths ...int64) ([]int64, error) {
+	if len(lengths) != len(b.plan.States) {
+		return nil, fmt.Errorf("%s: %d lengths for %d states: the plan runs in a session", b.plan.Name, len(lengths), len(b.plan.States))
+	}
 	if len(inputs) != len(b.plan.Inputs) {
 		return nil, &ir.Error{Kind: ir.Malformed, Msg: fmt.Sprintf("%s: %d inputs, want %d: %s", b.plan.Name, len(inputs), len(b.plan.Inputs), portNames(b.plan.Inputs))}
 	}
@@ -44,6 +47,14 @@ func (b *Binder) Bind(inputs []ir.Datum) ([]int64, error) {
 				return nil, err
 			}
 		}
+	}
+	for i := range b.plan.States {
+		s := &b.plan.States[i]
+		slot := &syms[b.slots[s.Length()]]
+		if *slot >= 0 && *slot != lengths[i] {
+			return nil, &ir.Error{Kind: ir.ShapeError, Msg: fmt.Sprintf("the cache %q has %d elements, but %s = %d in an input", s.In.Name, lengths[i], s.Length(), *slot)}
+		}
+		*slot = lengths[i]
 	}
 	if last := b.last.Load(); last != nil && slices.Equal(*last, syms) {
 		return b.zeroFree(syms, inputs)
@@ -85,6 +96,18 @@ func (b *Binder) zeroFree(syms []int64, inputs []ir.Datum) ([]int64, error) {
 		syms[i] = max(v, 0)
 	}
 	return syms, nil
+}
+
+// Next is the number of elements of each state after a run with those symbols.
+func (b *Binder) Next(syms []int64) ([]int64, error) {
+	out := make([]int64, len(b.plan.States))
+	for i := range out {
+		var err error
+		if out[i], err = b.value(b.plan.States[i].Next(), syms); err != nil {
+			return nil, fmt.Errorf("state %q: %w", b.plan.States[i].In.Name, err)
+		}
+	}
+	return out, nil
 }
 
 func (b *Binder) value(d ir.Dim, syms []int64) (int64, error) {

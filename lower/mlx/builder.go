@@ -78,6 +78,21 @@ func (b *Builder) Output(name string, t ir.Type, r Reg) {
 	b.cur.Results = append(b.cur.Results, r)
 }
 
+// State adds a state, once all inputs are there. The register holds a list of nothing before the first run, for Reserve to read.
+func (b *Builder) State(s State) Reg {
+	if s.Axis < 0 || s.Axis >= len(s.In.Type.Shape) || s.Axis >= len(s.Out.Type.Shape) || s.Length().Op() != ir.DimSym {
+		b.Errorf("state %q: %s has no symbol on axis %d", s.In.Name, s.In.Type, s.Axis)
+		return Absent
+	}
+	b.plan.States = append(b.plan.States, s)
+	r := b.reg(ir.Type{})
+	b.cur.Params = append(b.cur.Params, r)
+	return r
+}
+
+// KeepState gives the next state's buffer after the run, once all outputs are there.
+func (b *Builder) KeepState(r Reg) { b.cur.Results = append(b.cur.Results, r) }
+
 // Facts adds facts that are checked when inputs are bound. Those over symbols that calls bind belong in a Check.
 func (b *Builder) Facts(facts ...ir.Fact) { b.plan.Facts = append(b.plan.Facts, facts...) }
 
@@ -338,13 +353,24 @@ func (b *Builder) Sub(name string, n int, f func(params []Reg) []Reg) Prog {
 	return id
 }
 
+func (p *Plan) resultName(i int) string {
+	if k := i - len(p.Outputs); k >= 0 && k < len(p.States) {
+		return fmt.Sprintf("state %q", p.States[k].In.Name)
+	}
+	return fmt.Sprintf("output %q", p.Outputs[min(i, len(p.Outputs)-1)].Name)
+}
+
 // Finish removes dead calls, moves what depends on constants only into the setup program, numbers the registers
 // anew and notes their last uses.
 func (b *Builder) Finish() (*Plan, error) {
 	p := b.plan
-	for i, r := range p.Programs[p.Main].Results {
-		if r < 0 || int(r) >= len(p.Programs[p.Main].Types) {
-			b.Errorf("output %q has no register", p.Outputs[i].Name)
+	main := p.Programs[p.Main]
+	if len(main.Results) != len(p.Outputs)+len(p.States) {
+		b.Errorf("%d results, want %d outputs and %d states", len(main.Results), len(p.Outputs), len(p.States))
+	}
+	for i, r := range main.Results {
+		if r < 0 || int(r) >= len(main.Types) {
+			b.Errorf("%s has no register", p.resultName(i))
 		}
 	}
 	if b.err != nil {

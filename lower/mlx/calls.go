@@ -178,6 +178,7 @@ const (
 	Diag
 	Contiguous
 	StopGradient
+	Depends // the first operand, not before the second is computed
 	AsStrided
 	// indices; nothing checks their range
 	Take
@@ -258,6 +259,7 @@ const (
 	ListLength // a 0-D i64
 	ListSplit  // x, sizes?: into parts of these sizes, or all of one; of size 1, without the axis where squeeze is set
 	ListJoin   // concatenated, or stacked
+	Reserve    // a state: the buffer with room for shape, which keeps its first length elements on axis; made anew where length is 0
 	NumCalls
 )
 
@@ -407,6 +409,7 @@ var Calls = [NumCalls]CallInfo{
 	Diag:               fn("diag", 1, "mx.diag({0}, {k})", integer("k")),
 	Contiguous:         un("contiguous"),
 	StopGradient:       un("stop_gradient"),
+	Depends:            fn("depends", 2, "mx.depends([{0}], [{1}])[0]"),
 	AsStrided:          fn("as_strided", 1, "mx.as_strided({0}, {shape}, {strides}, {offset})", ints("shape"), ints("strides"), integer("offset")),
 
 	Take:          fn("take", 2, "mx.take({0}, {1}, axis={axis})", integer("axis")),
@@ -491,6 +494,7 @@ var Calls = [NumCalls]CallInfo{
 	ListLength: fn("list_length", 1, "mx.array(len({0}), mx.int64)"),
 	ListSplit:  opt("list_split", 1, 2, "_list_split({0}, {1}, {axis}, {squeeze})", integer("axis"), boolean("squeeze")),
 	ListJoin:   fn("list_join", 1, "(mx.stack if {stack} else mx.concatenate)({0}, axis={axis})", integer("axis"), boolean("stack")),
+	Reserve:    fn("reserve", 1, "_reserve({0}, {shape}, {axis}, {length}, {dtype})", ints("shape"), integer("axis"), integer("length"), dtype("dtype")),
 }
 
 // String is the call's name.

@@ -126,6 +126,11 @@ func (l *lowering) scanned(r Reg, shape ir.Shape, axis int64, reverse bool) Reg 
 	return r
 }
 
+// lowerDepends: mx.depends.
+func lowerDepends(l *lowering, op *ir.Op) {
+	l.define(op.Result(), l.b.Call(Depends, l.reg(op.Args[0]), l.reg(op.Args[1])))
+}
+
 // lowerAssert: the run fails, when its outputs are evaluated, unless all is true. Which element is not, it does not say.
 func lowerAssert(l *lowering, op *ir.Op) {
 	l.assert(l.reg(op.Args[1]), op.Attrs.(*ir.AssertAttrs).Message)

@@ -120,6 +120,7 @@ func (d *decoder) decode(open func(name, path string) (*ir.Blob, error)) {
 	}
 	inputs := d.count()
 	d.bytes(inputs)
+	p.States = make([]State, d.count())
 	p.Main = Prog(d.uint())
 	p.Setup = Prog(d.uint() - 1)
 	n := d.count()
@@ -271,6 +272,9 @@ func (d *decoder) rest(open func(name, path string) (*ir.Blob, error)) {
 	p := d.plan
 	p.Name = d.str()
 	p.Inputs, p.Outputs = d.ports(), d.ports()
+	for i := range p.States {
+		p.States[i] = d.state()
+	}
 	d.blobs(open)
 	for _, g := range p.Programs {
 		g.Name = d.str()
@@ -304,6 +308,14 @@ func (d *decoder) ports() []Port {
 		out = append(out, Port{d.str(), d.typ()})
 	}
 	return out
+}
+
+func (d *decoder) state() State {
+	s := State{In: Port{d.str(), d.typ()}, Out: Port{d.str(), d.typ()}, Axis: d.uint()}
+	if s.Axis >= len(s.In.Type.Shape) || s.Axis >= len(s.Out.Type.Shape) || s.Length().Op() != ir.DimSym {
+		fail("state %q has no axis %d", s.In.Name, s.Axis)
+	}
+	return s
 }
 
 func (d *decoder) textDim() ir.Dim {

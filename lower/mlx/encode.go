@@ -16,11 +16,12 @@ import (
 //	expressions             n {op, operands}: each refers to earlier ones only
 //	constants               n {dtype, shape}
 //	inputs                  n {dtype of storage of the arrays}
+//	number of states
 //	main, setup+1
 //	programs                n {registers, params, results, calls: n {name, in, out, free, params: n {kind, value}}}
 //
 // The native side stops here. What follows serves Decode: where constants lie, types, names, facts, locations.
-const formatVersion = 1
+const formatVersion = 2
 
 var planMagic = [4]byte{'E', 'M', 'L', 'P'}
 
@@ -94,6 +95,7 @@ func (e *encoder) encode() error {
 		}
 		e.out = append(e.out, dtypeCode[d])
 	}
+	e.uint(len(e.plan.States))
 	e.uint(int(e.plan.Main))
 	e.uint(int(e.plan.Setup + 1))
 	e.uint(len(e.plan.Programs))
@@ -298,9 +300,14 @@ func (e *encoder) rest() {
 	for _, ports := range [][]Port{p.Inputs, p.Outputs} {
 		e.uint(len(ports))
 		for _, port := range ports {
-			e.str(port.Name)
-			e.typ(port.Type)
+			e.port(port)
 		}
+	}
+	for _, s := range p.States {
+		for _, port := range []Port{s.In, s.Out} {
+			e.port(port)
+		}
+		e.uint(s.Axis)
 	}
 	e.blobs()
 	for _, g := range p.Programs {
@@ -324,6 +331,11 @@ func (e *encoder) rest() {
 	for _, l := range p.Locs {
 		e.loc(l)
 	}
+}
+
+func (e *encoder) port(p Port) {
+	e.str(p.Name)
+	e.typ(p.Type)
 }
 
 func (e *encoder) loc(l ir.Loc) {

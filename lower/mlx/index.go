@@ -21,10 +21,14 @@ func lowerGather(l *lowering, op *ir.Op) {
 		}
 		s := wholeSlice(x.Shape())
 		s.start[axis], s.stop[axis] = at, at.Add(ir.Size(1))
-		l.set(op, l.b.Call(Squeeze, l.slice(l.reg(x), s), []int64{axis}))
+		l.define(op.Result(), l.b.Call(Squeeze, l.slice(l.reg(x), s), []int64{axis}))
 		return
 	}
-	l.set(op, l.b.Call(Take, l.reg(x), l.indices(l.reg(idx), idx, n), axis))
+	if idx.Rank() != 1 {
+		l.define(op.Result(), l.b.Call(Take, l.reg(x), l.indices(l.reg(idx), idx, n), axis))
+		return
+	}
+	l.set(op, l.b.Call(Take, l.arg(op, 0), l.indices(l.reg(idx), idx, n), l.axis(axis, x.Rank())))
 }
 
 // indices are indices into an axis of n elements, made safe where v, which holds them, is not known to be in range.

@@ -76,11 +76,11 @@ var Rules = [ir.NumKinds]Rule{
 
 	ir.ShapeOf: moves(lowerShapeOf), ir.Dims: moves(lowerDims), ir.Reshape: moves(lowerReshape),
 	ir.Transpose: moves(lowerTranspose), ir.Expand: moves(lowerExpand), ir.Unsqueeze: moves(lowerUnsqueeze),
-	ir.Squeeze: moves(lowerSqueeze), ir.Concat: {Lower: lowerConcat, Layout: true, Moves: true}, ir.Slice: moves(lowerSlice),
+	ir.Squeeze: moves(lowerSqueeze), ir.Concat: {Lower: lowerConcat, Layout: true, Moves: true}, ir.Slice: {Lower: lowerSlice, Layout: true, Moves: true},
 	ir.Split: {Lower: lowerSplit, Layout: true, Moves: true}, ir.Pad: {Lower: lowerPad, Layout: true, Moves: true},
 	ir.Tile: moves(lowerTile), ir.Range: {Lower: lowerRange}, ir.Trilu: moves(lowerTrilu),
 
-	ir.Gather: moves(lowerGather), ir.GatherElements: moves(lowerGatherElements), ir.GatherND: moves(lowerGatherND),
+	ir.Gather: {Lower: lowerGather, Layout: true, Moves: true}, ir.GatherElements: moves(lowerGatherElements), ir.GatherND: moves(lowerGatherND),
 	ir.ScatterElements: {Lower: lowerScatterElements, Limit: limitScatter},
 	ir.ScatterND:       {Lower: lowerScatterND, Limit: limitScatter},
 	ir.TopK:            {Lower: lowerTopK}, ir.NonZero: {Lower: lowerNonZero, Limit: limitFlat}, ir.Unique: {Lower: lowerUnique, Limit: limitUnique},
@@ -101,7 +101,7 @@ var Rules = [ir.NumKinds]Rule{
 
 	ir.Ngrams: {Lower: lowerNgrams, Limit: limitNgrams},
 
-	ir.Assert: moves(lowerAssert), ir.If: moves(lowerIf), ir.Loop: moves(lowerLoop), ir.Scan: moves(lowerScan),
+	ir.Depends: moves(lowerDepends), ir.Assert: moves(lowerAssert), ir.If: moves(lowerIf), ir.Loop: moves(lowerLoop), ir.Scan: moves(lowerScan),
 }
 
 // hostText is why ops on strings run in the interpreter.
@@ -198,6 +198,23 @@ func unsupportedType(t ir.Type, moves bool, opts Options) string {
 // Lower makes the Plan of m's main function. An op that MLX cannot run is an *Unsupported error: LowerStages
 // runs such ops elsewhere.
 func Lower(m *ir.Module, opts Options) (*Plan, error) {
+	f, err := lowerable(m, opts)
+	if err != nil {
+		return nil, err
+	}
+	l := newLowering(m, opts)
+	l.inputs(f.Inputs(), f.Body.Facts.List)
+	for _, op := range f.Body.Ops {
+		l.lower(op)
+	}
+	for i, v := range f.Results() {
+		l.b.Output(f.Outputs[i], v.Type, l.reg(v))
+	}
+	return l.b.Finish()
+}
+
+// lowerable is m's main function, of which MLX can run every op.
+func lowerable(m *ir.Module, opts Options) (*ir.Func, error) {
 	f := m.Main()
 	if f == nil {
 		return nil, fmt.Errorf("%s: the module has no function", m.Name)
@@ -210,13 +227,5 @@ func Lower(m *ir.Module, opts Options) (*Plan, error) {
 			return nil, &Unsupported{op, why}
 		}
 	}
-	l := newLowering(m, opts)
-	l.inputs(f.Inputs(), f.Body.Facts.List)
-	for _, op := range f.Body.Ops {
-		l.lower(op)
-	}
-	for i, v := range f.Results() {
-		l.b.Output(f.Outputs[i], v.Type, l.reg(v))
-	}
-	return l.b.Finish()
+	return f, nil
 }

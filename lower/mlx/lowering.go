@@ -19,6 +19,7 @@ type lowering struct {
 	layout    layout               // in which the current rule works
 	count     int                  // of made-up names
 	shared    map[any][]Reg        // what ops of a kind make together, by what it is made of
+	caches    map[*ir.Op]*cache    // that a session keeps, by the concat, and the cast before it
 }
 
 // layout is an order of axes. MLX convolves with channels last, ONNX first; values stay as they come out of a
@@ -37,6 +38,7 @@ func newLowering(m *ir.Module, opts Options) *lowering {
 	return &lowering{
 		b: NewBuilder(m), rules: &Rules, opts: opts,
 		homes: map[*ir.Value]*home{}, multiples: map[*ir.Value]multiple{}, bound: map[ir.Dim]bool{}, facts: map[ir.Dim][]ir.Fact{}, shared: map[any][]Reg{},
+		caches: map[*ir.Op]*cache{},
 	}
 }
 
@@ -138,6 +140,12 @@ func (l *lowering) lower(op *ir.Op) {
 		return
 	}
 	l.b.For(op)
+	if c := l.caches[op]; c != nil {
+		if op == c.Concat {
+			l.grow(c)
+		}
+		return
+	}
 	rule := &l.rules[op.Kind]
 	l.layout = channelsFirst
 	if rule.Layout {

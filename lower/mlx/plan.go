@@ -23,13 +23,14 @@ type Prog int
 
 // Plan is a lowered function.
 type Plan struct {
-	Name     string // of the model, for diagnostics
-	Inputs   []Port // the first parameters of Main
-	Outputs  []Port // the results of Main
+	Name     string  // of the model, for diagnostics
+	Inputs   []Port  // the first parameters of Main
+	States   []State // its next parameters, and its last results
+	Outputs  []Port  // its first results
 	Consts   []Constant
 	Programs []*Program
 	Main     Prog
-	// Setup is run once when the plan is loaded; its results are the parameters of Main after the inputs. It holds
+	// Setup is run once when the plan is loaded; its results are the last parameters of Main. It holds
 	// the calls that depend on constants only, such as weights laid out for MLX. -1 when there are none.
 	Setup Prog
 	Facts []ir.Fact // checked when inputs are bound; Loc indexes Locs
@@ -41,6 +42,19 @@ type Port struct {
 	Name string
 	Type ir.Type
 }
+
+// State is a cache that a session keeps between runs: a buffer that has room on the axis, in which a run writes the new elements
+// behind those that are there. In and Out are the input and the output that it stands for.
+type State struct {
+	In, Out Port
+	Axis    int
+}
+
+// Length is the symbol for the number of elements on the axis before a run.
+func (s *State) Length() ir.Dim { return s.In.Type.Shape[s.Axis] }
+
+// Next is the number of elements on the axis after a run.
+func (s *State) Next() ir.Dim { return s.Out.Type.Shape[s.Axis] }
 
 // Constant is a view of a blob, or a literal where Blob is nil. Data is row-major and little-endian.
 type Constant struct {
@@ -163,6 +177,10 @@ func (p *Plan) Symbols() []ir.Dim {
 		for _, d := range in.Type.Shape {
 			d.Symbols(add)
 		}
+	}
+	for i := range p.States {
+		p.States[i].Length().Symbols(add)
+		p.States[i].Next().Symbols(add)
 	}
 	for _, g := range p.Programs {
 		for i := range g.Calls {

@@ -70,6 +70,17 @@ func listExample(b *mlx.Builder) {
 	b.Output("y", ir.OptionalOf(ir.SequenceOf(any)), y)
 }
 
+// stateExample has a state.
+func stateExample(b *mlx.Builder) {
+	past, next := ir.Sym("past"), ir.Sym("past").Add(seq)
+	x := b.Input("x", ir.TensorOf(ir.F32, batch, seq))
+	s := b.State(mlx.State{In: mlx.Port{Name: "past", Type: ir.TensorOf(ir.F32, batch, past)}, Out: mlx.Port{Name: "present", Type: ir.TensorOf(ir.F32, batch, next)}, Axis: 1})
+	s = b.Call(mlx.Reserve, s, ir.Shape{batch, next}, 1, past, ir.F32)
+	s = b.Call(mlx.SliceUpdate, s, x, []ir.Dim{ir.Size(0), past}, []ir.Dim{batch, next}, []int{1, 1})
+	b.Output("y", ir.TensorOf(ir.F32, batch, next), b.Call(mlx.Slice, s, []int{0, 0}, []ir.Dim{batch, next}, []int{1, 1}))
+	b.KeepState(s)
+}
+
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	path := filepath.Join("testdata", name)
@@ -105,7 +116,7 @@ func openWeights(name, path string) (*ir.Blob, error) {
 }
 
 func TestRoundTrip(t *testing.T) {
-	for _, f := range []func(*mlx.Builder){example, listExample} {
+	for _, f := range []func(*mlx.Builder){example, listExample, stateExample} {
 		roundTrip(t, finish(t, f))
 	}
 }
@@ -162,15 +173,21 @@ func TestBuilderErrors(t *testing.T) {
 		want string
 		f    func(b *mlx.Builder)
 	}{
-		"operands":  {"add: 1 operands, want 2 to 2", func(b *mlx.Builder) { b.Call(mlx.Add, b.Scalar(ir.F32, 1)) }},
-		"params":    {"transpose: 0 parameters, want 1", func(b *mlx.Builder) { b.Call(mlx.Transpose, b.Scalar(ir.F32, 1)) }},
-		"kind":      {"parameter axes: unexpected string", func(b *mlx.Builder) { b.Call(mlx.Transpose, b.Scalar(ir.F32, 1), "x") }},
-		"unknown":   {"a size is not known", func(b *mlx.Builder) { b.Call(mlx.DimScalar, ir.Unknown, ir.I64) }},
-		"dtype":     {"MLX has no dtype c128", func(b *mlx.Builder) { b.Call(mlx.Zeros, []int{1}, ir.C128) }},
-		"results":   {"linalg_qr: 1 results, want 2", func(b *mlx.Builder) { b.CallN(mlx.QR, 1, b.Scalar(ir.F32, 1)) }},
-		"register":  {"register %7 is not of program main", func(b *mlx.Builder) { b.Call(mlx.Abs, mlx.Reg(7)) }},
-		"strings":   {"MLX cannot hold seq<string[]>", func(b *mlx.Builder) { b.Input("s", ir.SequenceOf(ir.TensorOf(ir.String))) }},
-		"map":       {"MLX cannot hold map<i64, f32[]>", func(b *mlx.Builder) { b.Input("s", ir.MapOf(ir.I64, ir.TensorOf(ir.F32))) }},
+		"operands": {"add: 1 operands, want 2 to 2", func(b *mlx.Builder) { b.Call(mlx.Add, b.Scalar(ir.F32, 1)) }},
+		"params":   {"transpose: 0 parameters, want 1", func(b *mlx.Builder) { b.Call(mlx.Transpose, b.Scalar(ir.F32, 1)) }},
+		"kind":     {"parameter axes: unexpected string", func(b *mlx.Builder) { b.Call(mlx.Transpose, b.Scalar(ir.F32, 1), "x") }},
+		"unknown":  {"a size is not known", func(b *mlx.Builder) { b.Call(mlx.DimScalar, ir.Unknown, ir.I64) }},
+		"dtype":    {"MLX has no dtype c128", func(b *mlx.Builder) { b.Call(mlx.Zeros, []int{1}, ir.C128) }},
+		"results":  {"linalg_qr: 1 results, want 2", func(b *mlx.Builder) { b.CallN(mlx.QR, 1, b.Scalar(ir.F32, 1)) }},
+		"register": {"register %7 is not of program main", func(b *mlx.Builder) { b.Call(mlx.Abs, mlx.Reg(7)) }},
+		"strings":  {"MLX cannot hold seq<string[]>", func(b *mlx.Builder) { b.Input("s", ir.SequenceOf(ir.TensorOf(ir.String))) }},
+		"map":      {"MLX cannot hold map<i64, f32[]>", func(b *mlx.Builder) { b.Input("s", ir.MapOf(ir.I64, ir.TensorOf(ir.F32))) }},
+		"states": {"0 results, want 0 outputs and 1 states", func(b *mlx.Builder) {
+			b.State(mlx.State{In: mlx.Port{Name: "p", Type: ir.TensorOf(ir.F32, seq)}, Out: mlx.Port{Type: ir.TensorOf(ir.F32, seq)}})
+		}},
+		"state": {`state "p": f32[4] has no symbol on axis 0`, func(b *mlx.Builder) {
+			b.State(mlx.State{In: mlx.Port{Name: "p", Type: ir.TensorOf(ir.F32, ir.Size(4))}, Out: mlx.Port{Type: ir.TensorOf(ir.F32, seq)}})
+		}},
 		"input":     {"MLX cannot hold string[]", func(b *mlx.Builder) { b.Input("s", ir.TensorOf(ir.String)) }},
 		"output":    {`output "y" has no register`, func(b *mlx.Builder) { b.Output("y", ir.TensorOf(ir.F32), mlx.Absent) }},
 		"blob":      {"does not lie within @w", func(b *mlx.Builder) { b.Blob(weights, 200, ir.F32, []int{64}) }},

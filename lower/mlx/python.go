@@ -23,7 +23,12 @@ import (
 // input_0.npy, input_1.npy, … from DIR and writes output_0.npy, …, in the plan's order; a list is a folder, input_0/0.npy, …. What numpy has no dtype for
 // (bfloat16, 8-bit floats) is there as unsigned integers of its bits. `--bench N` prints the least, median and 90th
 // percentile of N runs in seconds, as JSON; `--device cpu|gpu` chooses the device.
+//
+// A plan with states needs a session, which such a program has not: that is an error.
 func (p *Plan) EmitPython(w io.Writer) error {
+	if len(p.States) > 0 {
+		return fmt.Errorf("%s: a plan with states is not emitted: it runs in a session", p.Name)
+	}
 	e := &pyEmitter{w: bufio.NewWriter(w), plan: p, syms: map[ir.Dim]string{}, funcs: map[Prog]string{}}
 	e.names()
 	if err := e.emit(); err != nil {

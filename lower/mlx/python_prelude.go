@@ -211,6 +211,18 @@ def _scan(body, states, sequences, scans, rest):
             row.append(o)
         mx.eval(state, [row[-1] for row in rows])
     return state + _stacked(rows, rest[:scans])`,
+	"_reserve": `
+def _reserve(buffer, shape, axis, length, dtype):
+    if length == 0:
+        return mx.zeros(shape, dtype)
+    if buffer.shape[axis] >= shape[axis]:
+        return buffer
+    shape = list(shape)
+    shape[axis] = max(shape[axis], 2 * buffer.shape[axis])
+    part = tuple(slice(length if i == axis else None) for i in range(len(shape)))
+    grown = mx.zeros(shape, dtype)
+    grown[part] = buffer[part]
+    return grown`,
 	"_lu": `
 def _lu(x):
     if x.size:

@@ -63,15 +63,19 @@ func (l *lowering) keepsChannels(x, y *ir.Value) bool {
 		x.Shape()[0] == y.Shape()[0] && x.Shape()[1] == y.Shape()[1]
 }
 
-// lowerTranspose: mx.transpose. Of a value with channels last it is one transpose of that, or none.
+// lowerTranspose: mx.transpose. Of a value with channels last it is one transpose of that, or none; what moves channels from the end is
+// there already with channels last.
 func lowerTranspose(l *lowering, op *ir.Op) {
 	x, perm := op.Args[0], op.Attrs.(*ir.PermAttrs).Perm
 	h := l.homes[x]
-	if h == nil || h.regs[channelsFirst] != Absent {
+	switch {
+	case h != nil && h.regs[channelsFirst] == Absent:
+		l.set(op, l.transpose(h.regs[channelsLast], compose(toFirst(x.Rank()), perm)))
+	case x.Rank() > 2 && slices.Equal(perm, toFirst(x.Rank())):
+		l.place(op.Result(), channelsLast, l.reg(x))
+	default:
 		l.set(op, l.transpose(l.reg(x), perm))
-		return
 	}
-	l.set(op, l.transpose(h.regs[channelsLast], compose(toFirst(x.Rank()), perm)))
 }
 
 // compose is the permutation that does p, then q.
@@ -170,10 +174,10 @@ func lowerSlice(l *lowering, op *ir.Op) {
 		whole = whole && a.Steps[i] == 1 && starts[i].Is(0) && (ends[i] == x.Shape()[axis])
 	}
 	if whole {
-		l.set(op, l.reg(x))
+		l.set(op, l.arg(op, 0))
 		return
 	}
-	l.set(op, l.slice(l.reg(x), s))
+	l.set(op, l.slice(l.arg(op, 0), slicing{permuted(s.start, l.layout), permuted(s.stop, l.layout), permuted(s.step, l.layout)}))
 }
 
 // bounds are the starts or ends of a slice as MLX takes them.

@@ -28,6 +28,10 @@ func (p *Plan) Print(w io.Writer) error {
 	for _, in := range p.Inputs {
 		fmt.Fprintf(b, "input %q %s\n", in.Name, in.Type)
 	}
+	for i := range p.States {
+		s := &p.States[i]
+		fmt.Fprintf(b, "state %q -> %q %s {axis = %d, length = %s, next = %s}\n", s.In.Name, s.Out.Name, s.In.Type, s.Axis, s.Length(), s.Next())
+	}
 	for _, out := range p.Outputs {
 		fmt.Fprintf(b, "output %q %s\n", out.Name, out.Type)
 	}

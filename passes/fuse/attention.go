@@ -228,9 +228,9 @@ func (s *scores) walk(v *ir.Value, depth int) bool {
 		return s.scaled(o, depth)
 	case o.Kind == ir.Add:
 		for i := range 2 {
-			if s.walk(o.Args[i], depth+1) {
+			if sameShape(s.match, o.Args[i], v.Shape()) && s.walk(o.Args[i], depth+1) {
 				s.meet(o)
-				return s.sameSizes(o, i) && s.add(o.Args[1-i])
+				return s.add(o.Args[1-i])
 			}
 			*s = before
 		}
@@ -249,8 +249,9 @@ func (s *scores) seenAs(v *ir.Value) bool {
 	case s.changed && len(s.shape) == 4 && !sameShape(s.match, v, s.shape):
 		return s.no(v, "is reshaped after a mask was added")
 	}
+	from := s.shape
 	s.shape = v.Shape()
-	return true
+	return len(from) == 4 || s.splitHeads(&s.hiding.bias) && s.splitHeads(&s.hiding.allow)
 }
 
 // sameSizes reports whether operand i of o has the shape of its result: nothing was broadcast.
@@ -265,8 +266,11 @@ func (s *scores) scaled(o *ir.Op, depth int) bool {
 		i = 1
 		c, ok = rewrite.Splat(o.Args[0])
 	}
-	if !ok || !s.walk(o.Args[i], depth+1) {
+	if !ok {
 		return s.no(o.Result(), "is scaled by no constant")
+	}
+	if !s.walk(o.Args[i], depth+1) {
+		return false
 	}
 	if s.changed {
 		return s.no(o.Result(), "is scaled after a mask was added")

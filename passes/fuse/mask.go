@@ -122,6 +122,20 @@ func (s *scores) mask(a *ir.AttentionAttrs, q, k *ir.Value) (*ir.Value, bool) {
 	return s.placed(allow, shape)
 }
 
+// splitHeads makes [B, H, L, S] of what was added to scores of [B·H, L, S].
+func (s *scores) splitHeads(mask **ir.Value) bool {
+	x := *mask
+	if x == nil || x.Rank() != 3 || x.Shape()[0].Is(1) {
+		return true
+	}
+	m := x.Shape()
+	if !s.SameDim(m[0], s.shape[0].Mul(s.shape[1])) {
+		return s.no(x, "is a mask of other heads")
+	}
+	*mask = s.reshaped(x, s.shape[0], s.shape[1], m[1], m[2])
+	return true
+}
+
 // placed aligns a mask with [B, H, L, S].
 func (s *scores) placed(mask *ir.Value, shape ir.Shape) (*ir.Value, bool) {
 	for rewrite.Def(mask, ir.Expand) != nil && mask.Def.Args[0].Rank() > 0 {
@@ -136,10 +150,8 @@ func (s *scores) placed(mask *ir.Value, shape ir.Shape) (*ir.Value, bool) {
 	case s.product.Rank() == 4 || mask.Rank() != 3 || m[0].Is(1):
 	case len(s.shape) == 3:
 		mask = s.Op(ir.Unsqueeze, &ir.AxesAttrs{Axes: []int64{1}}, mask)
-	case s.SameDim(m[0], shape[0].Mul(shape[1])):
-		mask = s.reshaped(mask, shape[0], shape[1], m[1], m[2])
-	default:
-		return nil, s.no(mask, "is a mask of other heads")
+	case !s.splitHeads(&mask):
+		return nil, false
 	}
 	m = mask.Shape()
 	for i, d := range m {

@@ -152,11 +152,8 @@ func (m *match) half(v *ir.Value, interleaved bool, depth int) *ir.Value {
 			return o.Args[0]
 		}
 	case ir.Reshape:
-		if c := stacked(v); interleaved && c != nil && len(c.Args) == 2 && c.Args[0] == c.Args[1] {
-			return unstacked(c.Args[0])
-		}
-		if e := rewrite.Def(o.Args[0], ir.Expand); interleaved && e != nil && e.Result().Rank() == v.Rank()+1 && e.Result().Shape()[v.Rank()].Is(2) && e.Args[0].Rank() == v.Rank()+1 && sameShape(m, e.Args[0], append(slices.Clone(e.Result().Shape()[:v.Rank()]), ir.Size(1))) {
-			return unstacked(e.Args[0])
+		if x := m.doubled(v); interleaved && x != nil {
+			return x
 		}
 	case ir.Unsqueeze:
 		if slices.Contains(o.Attrs.(*ir.AxesAttrs).Axes, int64(v.Rank()-1)) {
@@ -180,6 +177,29 @@ func (m *match) half(v *ir.Value, interleaved bool, depth int) *ir.Value {
 	return nil
 }
 
+// doubled is x where v is [..., n] with each element twice, [..., 2n]; nil where it is not.
+func (m *match) doubled(v *ir.Value) *ir.Value {
+	pairs := v.Def.Args[0] // [..., n, 2]
+	n := v.Rank()
+	if pairs.Rank() != n+1 || !pairs.Shape()[n].Is(2) || pairs.Def == nil {
+		return nil
+	}
+	x := pairs.Def.Args[0] // [..., n, 1]
+	switch pairs.Def.Kind {
+	case ir.Concat:
+		if len(pairs.Def.Args) != 2 || pairs.Def.Args[1] != x {
+			return nil
+		}
+	case ir.Expand, ir.Tile:
+	default:
+		return nil
+	}
+	if !sameShape(m, x, append(slices.Clone(pairs.Shape()[:n]), ir.Size(1))) {
+		return nil
+	}
+	return m.reshaped(x, pairs.Shape()[:n]...)
+}
+
 // halfOf is an op of half its operand.
 func (m *match) halfOf(o *ir.Op, interleaved bool, depth int) *ir.Value {
 	x := m.half(o.Args[0], interleaved, depth+1)
@@ -199,14 +219,20 @@ func ropeOfSlice(m *match, o *ir.Op) *ir.Value {
 		return nil
 	}
 	m.meet(r)
-	p, ok := partOf(r.Args[0])
-	q, ok2 := partOf(o.Args[1])
-	rest := part{p.base, p.from + p.n, 1, q.n}
-	if !ok || !ok2 || p.from != 0 || p.step != 1 || q != rest || !sameShape(m, p.base, o.Result().Shape()) {
+	cut := rewrite.Def(r.Args[0], ir.Slice, ir.Split)
+	if cut == nil {
+		return nil
+	}
+	x := cut.Args[0]
+	whole, ok := partOf(x)
+	p, ok2 := partOf(r.Args[0])
+	q, ok3 := partOf(o.Args[1])
+	head, rest := part{whole.base, whole.from, 1, p.n}, part{whole.base, whole.from + p.n, 1, whole.n - p.n}
+	if !ok || !ok2 || !ok3 || whole.step != 1 || p != head || q != rest {
 		m.no(o.Result(), "does not put a slice back where it was")
 		return nil
 	}
-	return m.Op(ir.Rope, r.Attrs, p.base, r.Args[1], r.Args[2])
+	return m.Op(ir.Rope, r.Attrs, x, r.Args[1], r.Args[2])
 }
 
 // ropeOfAngles: positions and frequencies where they can be seen.

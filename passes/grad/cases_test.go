@@ -285,7 +285,7 @@ func attentionCases() []gradCase {
 }
 
 func controlCases() []gradCase {
-	cs := []gradCase{of(ir.Assert, &ir.AssertAttrs{Message: "never"}, normal(3), &ir.Tensor{DType: ir.Bool, Shape: []int{}, Data: []byte{1}})}
+	cs := []gradCase{of(ir.Depends, nil, normal(2, 3), normal(4)), of(ir.Assert, &ir.AssertAttrs{Message: "never"}, normal(3), &ir.Tensor{DType: ir.Bool, Shape: []int{}, Data: []byte{1}})}
 	for _, yes := range []byte{0, 1} {
 		cond := &ir.Tensor{DType: ir.Bool, Shape: []int{}, Data: []byte{yes}}
 		cs = append(cs, gradCase{name: "if", in: []*ir.Tensor{cond, normal(2, 3), normal(3)}, second: true, build: func(b *ir.Builder, x []*ir.Value) []*ir.Value {

@@ -130,6 +130,11 @@ func gradIf(t *tape) {
 	}
 }
 
+// gradDepends: of the value that waits.
+func gradDepends(t *tape) {
+	t.give(0, func() *ir.Value { return t.d(0) })
+}
+
 // gradAssert: of the value that is let through.
 func gradAssert(t *tape) {
 	t.give(0, func() *ir.Value { return t.d(0) })

@@ -21,6 +21,7 @@ type Options struct {
 	Cotangent string    // an input to add, of the loss's type: its cotangent; "" is 1, of a scalar loss
 	Outputs   bool      // keep the outputs of the function, before all else
 	Value     bool      // give the loss, before the gradients
+	Recompute int       // of how many segments of the function what is inside is computed again, to save memory; 0 keeps all
 }
 
 // AllParams in Options.Wrt stands for all Params, unless an input or a constant is called so.
@@ -60,7 +61,7 @@ func Build(m *ir.Module, o Options) (*ir.Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	grads, err := Append(b, y, seed, wrt)
+	grads, err := emit(b, y, seed, wrt, o.Recompute)
 	if err != nil {
 		return nil, err
 	}
@@ -87,6 +88,10 @@ func Build(m *ir.Module, o Options) (*ir.Module, error) {
 //
 // Errors are *ir.Error, and name the op that cannot be differentiated.
 func Append(b *ir.Builder, y, seed *ir.Value, wrt []*ir.Value) ([]*ir.Value, error) {
+	return emit(b, y, seed, wrt, 0)
+}
+
+func emit(b *ir.Builder, y, seed *ir.Value, wrt []*ir.Value, segments int) ([]*ir.Value, error) {
 	t := newTape(b, &Rules)
 	loc := b.Loc
 	defer func() { b.Loc = loc }()
@@ -97,7 +102,7 @@ func Append(b *ir.Builder, y, seed *ir.Value, wrt []*ir.Value) ([]*ir.Value, err
 		}
 	}
 	for _, v := range wrt {
-		t.active[v] = true
+		t.active[v], t.targets[v] = true, true
 	}
 	ops := slices.Clone(b.Region().Ops)
 	t.mark(ops)
@@ -105,7 +110,11 @@ func Append(b *ir.Builder, y, seed *ir.Value, wrt []*ir.Value) ([]*ir.Value, err
 		seed = t.full(y, 1)
 	}
 	t.cot[y] = seed
-	t.run(ops)
+	if segments > 1 {
+		t.runSegments(ops, segments)
+	} else {
+		t.run(ops)
+	}
 	out := make([]*ir.Value, len(wrt))
 	for i, v := range wrt {
 		if out[i] = t.cot[v]; out[i] == nil {

@@ -44,7 +44,8 @@ var Rules = [ir.NumKinds]Rule{
 	ir.SequenceAt: gradSequenceAt, ir.SplitToSequence: gradSplitToSequence, ir.ConcatFromSequence: gradConcatFromSequence,
 	ir.MakeOptional: gradMakeOptional, ir.OptionalGet: gradOptionalGet,
 
-	ir.If: gradIf, ir.Loop: gradLoop, ir.Scan: gradScan, ir.Assert: gradAssert,
+	ir.If: gradIf, ir.Loop: gradLoop, ir.Scan: gradScan,
+	ir.Assert: gradAssert, ir.Depends: gradDepends,
 }
 
 // The reasons of Exempt.

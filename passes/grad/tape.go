@@ -18,6 +18,9 @@ type tape struct {
 	cot     map[*ir.Value]*ir.Value // the cotangent of a value so far; none is zero
 	numbers map[number]*ir.Value
 	op      *ir.Op // whose rule runs
+
+	targets map[*ir.Value]bool // that gradients are taken with respect to
+	copied  []*ir.Op           // what was computed again
 }
 
 type number struct {
@@ -26,7 +29,7 @@ type number struct {
 }
 
 func newTape(b *ir.Builder, rules *[ir.NumKinds]Rule) *tape {
-	return &tape{rules: rules, b: b, active: map[*ir.Value]bool{}, cot: map[*ir.Value]*ir.Value{}, numbers: map[number]*ir.Value{}}
+	return &tape{rules: rules, b: b, active: map[*ir.Value]bool{}, cot: map[*ir.Value]*ir.Value{}, numbers: map[number]*ir.Value{}, targets: map[*ir.Value]bool{}}
 }
 
 // mark finds what is active among the results of ops, which are in order.

@@ -894,6 +894,13 @@ words("regex_match", "ONNX RegexFullMatch-20.", '%2 = regex_match %1 {pattern = 
 words("ngrams", "ONNX TfIdfVectorizer-9.", '%2 = ngrams %1 {mode = "tfidf", least = 1, most = 2, skip = 1, counts = [0, 1], indexes = [1, 0], strings = ["a", "B", "a"], weights = [0.5, 2.0]} : f32[2]\nyield %2', "", "y: f32[2]",
       [([arr("i64", [0, 1, 0, 2, 0])], [arr("f32", [0.5, 6])]), ([arr("i64", [1, 2, 0])], [arr("f32", [0.5, 2])]), ([ids[:0]], [arr("f32", [0, 0])])])
 
+o = Op("depends", "mx.depends: the first operand.")
+o.f("%x: f32[n], %d: i64[]", "%0 = depends %x, %d : f32[n]\nyield %0", "y: f32[n]")
+for v in ([1, math.nan], []):
+    o.case([arr("f32", v), arr("i64", 3)], [arr("f32", v)])
+o.f("%x: i64[], %d: f32[n]", "%0 = depends %x, %d : i64[]\nyield %0", "y: i64[]")
+o.case([arr("i64", 3), arr("f32", [])], [arr("i64", 3)])
+o.write()
 o = Op("assert", "What passes; an error is TestAssert's, in package interp.")
 o.f("%x: f32[n], %ok: bool[2]", '%0 = assert %x, %ok {message = "no"} : f32[n]\nyield %0', "y: f32[n]")
 o.case([two[0], arr("bool", [1, 1])], [two[0]]).case([two[0][:0], arr("bool", [1, 1])], [two[0][:0]])

@@ -65,7 +65,7 @@ var Rules = [ir.NumKinds]Rule{
 
 	ir.If: exportIf, ir.Loop: exportLoop, ir.Scan: exportScan,
 
-	ir.StopGradient: simple("Identity"),
+	ir.StopGradient: simple("Identity"), ir.Depends: exportDepends,
 }
 
 // Exempt says why a kind has no rule.

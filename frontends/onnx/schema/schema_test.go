@@ -80,7 +80,7 @@ func TestTable(t *testing.T) {
 			t.Errorf("%s-%d: attributes are not sorted", s.Op, s.Since)
 		}
 	}
-	want := map[string]int{"": 630, "ai.onnx.ml": 25, "ai.onnx.preview": 1, "ai.onnx.preview.training": 4, "com.microsoft": 150}
+	want := map[string]int{"": 631, "ai.onnx.ml": 25, "ai.onnx.preview": 1, "ai.onnx.preview.training": 4, "com.microsoft": 150}
 	if diff := cmp.Diff(want, count); diff != "" {
 		t.Errorf("versions by domain: -want +got\n%s", diff)
 	}

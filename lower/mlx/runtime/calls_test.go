@@ -128,6 +128,7 @@ func (e *everyCall) shapes(x, y mlx.Reg) {
 	e.out(ir.F32, 1, mlx.Diag, x, 0)
 	e.out(ir.F32, 2, mlx.Contiguous, b.Call(mlx.Transpose, x, []int{1, 0}))
 	e.out(ir.F32, 2, mlx.StopGradient, x)
+	e.out(ir.F32, 2, mlx.Depends, x, b.Call(mlx.Exp, x))
 	e.out(ir.F32, 2, mlx.AsStrided, x, []int{2, 2}, []int{1, 2}, 1)
 
 	e.out(ir.F32, 2, mlx.Take, x, at(2, 0), 1)
@@ -259,6 +260,10 @@ func (e *everyCall) lists(x, y mlx.Reg) {
 		e.out(ir.F32, 2, mlx.ListAt, c.list, -1)
 	}
 	e.out(ir.F32, 2, mlx.ListJoin, b.Call(mlx.ListSplit, x, 0, true), 0, true)
+	for _, shape := range [][]int{{2, 3}, {2, 4}, {2, 9}} {
+		e.out(ir.F32, 2, mlx.Reserve, x, shape, 1, 2, ir.F32)
+	}
+	e.out(ir.F32, 2, mlx.Reserve, x, []int{4, 4}, 0, 0, ir.F32)
 	e.covered[mlx.NewList] = true
 }
 

@@ -83,6 +83,7 @@ func controlCases() []diffCase {
 				}})
 	}
 	for _, ok := range []float64{0, 1} {
+		cs = append(cs, op(ir.Depends, nil, random(ir.F32, 2, 3), random(ir.F32, 4)))
 		cs = append(cs, op(ir.Assert, &ir.AssertAttrs{Message: "not all is well"}, random(ir.F32, 2, 3), tensorOf(ir.Bool, []float64{1, 1, ok})))
 	}
 	for i := range 4 {

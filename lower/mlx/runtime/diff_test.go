@@ -185,7 +185,7 @@ func values(t *ir.Tensor) []float64 {
 }
 
 // differ says where got is not want: integers and bools exactly, f32 within 1e-3 and 1e-5, f16 within 1e-2, bf16 within
-// 4e-2, as docs/lanes.md has it. Halves get an absolute slack of their unit in the last place at 1.
+// 4e-2, as docs/lanes.md has it. Halves get an absolute slack of their unit in the last place at the output's scale.
 func differ(got, want *ir.Tensor) string {
 	if got.DType != want.DType || fmt.Sprint(got.Shape) != fmt.Sprint(want.Shape) {
 		return fmt.Sprintf("is %s%v, want %s%v", got.DType, got.Shape, want.DType, want.Shape)
@@ -200,6 +200,9 @@ func differ(got, want *ir.Tensor) string {
 		rtol, atol = 4e-2, 8e-3
 	}
 	g, w := values(got), values(want)
+	if want.DType == ir.F16 || want.DType == ir.BF16 {
+		atol *= scale(w)
+	}
 	for i := range w {
 		if want.DType.IsFloat() && want.DType.Bits() <= 8 && g[i] == g[i] && got.Data[i] != want.Data[i] { // by their bits
 			return fmt.Sprintf("element %d is %#x, want %#x", i, got.Data[i], want.Data[i])
@@ -210,6 +213,17 @@ func differ(got, want *ir.Tensor) string {
 		}
 	}
 	return ""
+}
+
+// scale is the root of the mean square of the finite values, and at least 1.
+func scale(v []float64) float64 {
+	sum, n := 0.0, 0.0
+	for _, x := range v {
+		if !math.IsNaN(x) && !math.IsInf(x, 0) {
+			sum, n = sum+x*x, n+1
+		}
+	}
+	return math.Sqrt(max(1, sum/max(1, n)))
 }
 
 var rng = rand.New(rand.NewPCG(1, 2))

@@ -21,7 +21,7 @@ type library struct {
 
 	version, gpuAvailable, hasCall                       uintptr
 	workerNew, planNew, planFree, run, resultFree        uintptr
-	planCompile                                          uintptr
+	planCompile, sessionNew, sessionFree                 uintptr
 	memory, memoryReset, cacheLimit, stringFree, abiProc uintptr
 }
 
@@ -92,7 +92,7 @@ func load(inst Installation, shim string) (*library, error) {
 	for name, f := range map[string]*uintptr{
 		"emily_abi": &lib.abiProc, "emily_version": &lib.version, "emily_gpu_available": &lib.gpuAvailable,
 		"emily_has_call": &lib.hasCall, "emily_worker_new": &lib.workerNew, "emily_plan_new": &lib.planNew,
-		"emily_plan_compile": &lib.planCompile, "emily_plan_free": &lib.planFree, "emily_run": &lib.run, "emily_result_free": &lib.resultFree,
+		"emily_plan_compile": &lib.planCompile, "emily_plan_free": &lib.planFree, "emily_session_new": &lib.sessionNew, "emily_session_free": &lib.sessionFree, "emily_run": &lib.run, "emily_result_free": &lib.resultFree,
 		"emily_memory": &lib.memory, "emily_memory_reset": &lib.memoryReset, "emily_cache_limit": &lib.cacheLimit,
 		"emily_string_free": &lib.stringFree,
 	} {

@@ -193,31 +193,47 @@ func (x *Executable) run(ctx context.Context, inputs []ir.Datum, spans []int64) 
 	r.spans = spans
 	select {
 	case x.worker.jobs <- r.run:
+		return r.wait(ctx)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// wait gives what the worker's job comes to, or ctx's error when that comes first.
+func (r *request) wait(ctx context.Context) ([]ir.Datum, error) {
 	select {
 	case <-r.done:
 		return r.outputs, r.err
 	case <-ctx.Done():
-		atomic.StoreInt32(&r.cancel, 1)
-		return nil, ctx.Err()
+		if atomic.CompareAndSwapInt32(&r.cancel, undecided, cancelled) {
+			return nil, ctx.Err()
+		}
+		<-r.done
+		return r.outputs, r.err
 	}
 }
 
 // request is one run. The worker holds it until the native side is done, so that what it points to stays alive.
 type request struct {
 	x       *Executable
+	session uintptr // 0 for a plan without states
 	inputs  []ir.Datum
 	descs   []tensorDesc
 	dims    [][]int64 // what descs point to
 	syms    []int64
 	spans   []int64 // see Profile; nil for none
-	cancel  int32   // polled by the native side
+	cancel  int32   // undecided, cancelled or kept; polled by the native side
 	done    chan struct{}
 	outputs []ir.Datum
 	err     error
 }
+
+// A run is undecided until its context ends it, or its session keeps what it did.
+const (
+	undecided = iota
+	cancelled
+	kept
+)
 
 func newRequest(x *Executable, inputs []ir.Datum, syms []int64) *request {
 	r := &request{x: x, inputs: inputs, done: make(chan struct{})}
@@ -260,7 +276,12 @@ func (r *request) run(w *worker) {
 		r.err = ErrClosed
 		return
 	}
-	if atomic.LoadInt32(&r.cancel) != 0 {
+	r.native(w)
+}
+
+// native makes the one call of a run.
+func (r *request) native(w *worker) {
+	if atomic.LoadInt32(&r.cancel) == cancelled {
 		r.err = context.Canceled
 		return
 	}
@@ -271,7 +292,7 @@ func (r *request) run(w *worker) {
 			pin.Pin(p)
 		}
 	}
-	h, _, _ := purego.SyscallN(w.lib.run, w.handle, r.x.state.handle, uintptr(unsafe.Pointer(unsafe.SliceData(r.descs))), uintptr(len(r.descs)),
+	h, _, _ := purego.SyscallN(w.lib.run, w.handle, r.x.state.handle, r.session, uintptr(unsafe.Pointer(unsafe.SliceData(r.descs))), uintptr(len(r.descs)),
 		uintptr(unsafe.Pointer(&r.syms[0])), uintptr(unsafe.Pointer(&r.cancel)), uintptr(unsafe.Pointer(unsafe.SliceData(r.spans))))
 	res := (*resultDesc)(pointer(h))
 	r.finish(res)

@@ -7,11 +7,12 @@
 #include "control.h"
 #include "ops_nn.h"
 #include "ops_sequence.h"
+#include "session.h"
 #include "ops_shape.h"
 
 namespace emily {
 
-constexpr uint64_t formatVersion = 1;
+constexpr uint64_t formatVersion = 2;
 
 // dtypes by the codes of lower/mlx/encode.go.
 static const mx::Dtype dtypes[] = {mx::bool_, mx::uint8,  mx::uint16,  mx::uint32,   mx::uint64,  mx::int8,    mx::int16,
@@ -34,6 +35,7 @@ static const std::unordered_map<std::string_view, Fn>& table() {
     add(nnRows, std::size(nnRows));
     add(controlRows, std::size(controlRows));
     add(sequenceRows, std::size(sequenceRows));
+    add(sessionRows, std::size(sessionRows));
     return t;
   }();
   return *m;
@@ -247,11 +249,13 @@ static Plan* readPlan(const uint8_t* bytes, size_t n, const void* const* data, s
   }
   plan->inputs.resize(r.count(), mx::bool_);
   for (auto& d : plan->inputs) d = r.dtype();
+  plan->states = r.count();
   plan->main = static_cast<int32_t>(r.uint());
   plan->setup = static_cast<int32_t>(r.uint()) - 1;
   size_t np = r.count();
   for (size_t i = 0; i < np; i++) plan->programs.push_back(readProgram(r, *plan, fns));
   if (plan->main >= static_cast<int32_t>(np) || plan->setup >= static_cast<int32_t>(np)) throw std::runtime_error("plan bytes: bad program");
+  if (plan->programs.at(plan->main).results.size() < plan->states) throw std::runtime_error("plan bytes: states without results");
   return plan.release();
 }
 
@@ -539,23 +543,32 @@ EMILY_API void emily_plan_compile(void* plan) { static_cast<Plan*>(plan)->compil
 
 EMILY_API void emily_plan_free(void* plan) { delete static_cast<Plan*>(plan); }
 
-// emily_run runs the plan on nin tensors and lists, with the values of symbols in the plan's order; *cancel is polled. Where spans is
-// not null, every call is evaluated by itself, and its nanoseconds and runs are added there.
-EMILY_API EmilyResult* emily_run(void* worker, void* planp, const EmilyTensor* in, int64_t nin, const int64_t* syms, const int32_t* cancel,
+// emily_session_new makes the states of a plan, whose buffers begin with the given capacity.
+EMILY_API void* emily_session_new(void* plan, int64_t capacity) { return new Session(static_cast<Plan*>(plan)->states, capacity); }
+
+EMILY_API void emily_session_free(void* session) { delete static_cast<Session*>(session); }
+
+// emily_run runs the plan on nin tensors and lists, with the values of symbols in the plan's order, and on the states of the
+// session, which is null for a plan without; *cancel is polled. Where spans is not null, every call is evaluated by itself, and its
+// nanoseconds and runs are added there.
+EMILY_API EmilyResult* emily_run(void* worker, void* planp, void* sessionp, const EmilyTensor* in, int64_t nin, const int64_t* syms, const int32_t* cancel,
                                  int64_t* spans) {
   auto r = new Result();
   auto& plan = *static_cast<Plan*>(planp);
   auto w = static_cast<Worker*>(worker);
+  auto session = static_cast<Session*>(sessionp);
   Ctx c(plan, w->stream, w->cpu, std::vector<int64_t>(syms, syms + plan.symbols), reinterpret_cast<const std::atomic<int32_t>*>(cancel));
   Profile profile(plan.programs, spans);
   if (spans) c.profile = &profile;
   guard(r, c.where, [&] {
     auto args = wrapInputs(plan, in, nin);
     Values held = args;  // keeps MLX from reusing the caller's memory for results
+    if (session) session->open(c, args);
     args.insert(args.end(), plan.prepared.begin(), plan.prepared.end());
     r->values = plan.compile && !spans ? runCompiled(c, plan.compiled, args) : run(c, plan.main, std::move(args));
     c.checkCancel();
-    if (!c.claims.empty()) c.settle(r->values);
+    if (session) session->keep(c, r->values);
+    else if (!c.claims.empty()) c.settle(r->values);
     r->arrays = leaves(r->values);
     rows(r->arrays, w->stream);
     describe(r);

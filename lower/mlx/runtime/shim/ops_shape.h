@@ -69,6 +69,7 @@ inline const Row shapeRows[] = {
     {"diag", OUT(mx::diag(c.in(k, 0), c.i32(k, 0), c.s))},
     {"contiguous", OUT(mx::contiguous(c.in(k, 0), false, c.s))},
     {"stop_gradient", OUT(mx::stop_gradient(c.in(k, 0), c.s))},
+    {"depends", OUT(mx::depends({c.in(k, 0)}, {c.in(k, 1)})[0])},
     {"as_strided", [](Ctx& c, const Call& k) {
        mx::Strides strides;
        for (auto& i : k.params[1].ints) strides.push_back(c.eval(i));

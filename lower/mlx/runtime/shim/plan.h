@@ -116,8 +116,9 @@ struct Plan {
   std::vector<mx::Dtype> inputs;  // of the arrays in each
   std::vector<Program> programs;
   int32_t main = 0, setup = -1;
+  size_t states = 0;  // parameters of main after the inputs, and its last results
   int64_t symbols = 0;
-  Values prepared;       // results of the setup program, parameters of main after the inputs
+  Values prepared;       // results of the setup program, the last parameters of main
   bool compile = false;         // main runs under mx::compile
   std::list<Compiled> compiled;
 };
@@ -164,6 +165,7 @@ struct Ctx {
   Where at;         // of the call that runs
   std::vector<Claim> claims;
   Profile* profile = nullptr;
+  int64_t capacity = 0;  // that buffers of states begin with
 
   Ctx(const Plan& plan, mx::Stream s, mx::Stream cpu, std::vector<int64_t> symbols, const std::atomic<int32_t>* cancel)
       : plan(plan), s(s), cpu(cpu), symbols(std::move(symbols)), cancel(cancel) {}
@@ -225,6 +227,10 @@ struct Ctx {
     auto arrays = leaves(values);
     for (auto& k : claims) arrays.push_back(k.ok);
     mx::eval(arrays);
+    checkClaims();
+  }
+  // checkClaims throws for the first claim that is false; all are evaluated.
+  void checkClaims() {
     for (auto& k : claims)
       if (!k.ok.item<bool>()) {
         where = k.at;
