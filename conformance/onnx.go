@@ -12,6 +12,7 @@ import (
 
 // throughONNX runs what the ONNX model of the optimised module is imported as.
 func throughONNX(ctx context.Context, m *ir.Module, o LaneOptions) (Runner, error) {
+	o.Precision = ir.F32 // the parts of composites that ONNX lacks would each be rounded to half
 	if err := optimise(m, o); err != nil {
 		return nil, err
 	}

@@ -115,8 +115,8 @@ func TestDefaultIsInOrder(t *testing.T) {
 
 func TestDisable(t *testing.T) {
 	m := parse(t, attention)
-	st, err := passes.Run(m, passes.Default, passes.Options{Disable: []string{"shapes", "fold", "simplify", "cse"}})
-	if err != nil || len(st.Passes) != 1 || st.Steps != 0 {
+	st, err := passes.Run(m, passes.Default, passes.Options{Disable: []string{"shapes", "fold", "simplify", "cse", "fuse"}})
+	if err != nil || len(st.Passes) != 2 || st.Steps != 0 {
 		t.Errorf("%v, %s", err, st)
 	}
 	if _, err := passes.Run(m, passes.Default, passes.Options{Disable: []string{"nope"}}); err == nil {

@@ -288,6 +288,22 @@ func TestImportOutOfOrder(t *testing.T) {
 	}
 }
 
+// TestImportResizeAtRun: sizes that come of no size or list that could be bound are computed by the run.
+func TestImportResizeAtRun(t *testing.T) {
+	for _, mode := range []string{"nearest", "linear", "cubic"} {
+		for operands, inputs := range map[string][]*pb.NodeProto{
+			"x,,,to": {node("NonZero", "x", "p"), node("Shape", "p", "to")},
+			"x,,to":  {node("ReduceSum", "x", "r", attr("keepdims", 0)), node("Unsqueeze", "r,first", "f"), node("Concat", "f,f", "to", attr("axis", 0))},
+		} {
+			g := graph(values(value("x", "f32", "h", "w")), untyped("y"), append(inputs, node("Resize", operands, "y", attr("mode", mode)))...)
+			m := imported(t, modelFile(t, 19, with(g, ints("first", 0))), Options{})
+			if y := m.Main().Results()[0]; y.Rank() != 2 {
+				t.Errorf("%s of %s: %s", mode, operands, y.Type)
+			}
+		}
+	}
+}
+
 func withDims(t *pb.TensorProto, dims ...int64) *pb.TensorProto {
 	t.Dims = dims
 	return t

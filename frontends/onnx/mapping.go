@@ -4,7 +4,9 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"math"
 	"os"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,17 +18,33 @@ type Mapping struct {
 	Path string // as the user can open it
 	Data []byte
 
-	mapped bool // by mmap, rather than read or handed in
+	start unsafe.Pointer // of what mmap gave; nil where Data was read or handed in
 }
 
 // Close unmaps the file. A File closes those that it mapped.
 func (m *Mapping) Close() error {
-	if !m.mapped {
+	if m.start == nil {
 		return nil
 	}
-	data := m.Data
-	m.Data, m.mapped = nil, false
-	return unix.Munmap(data)
+	start, size := m.start, uintptr(os.Getpagesize()+len(m.Data))
+	m.Data, m.start = nil, nil
+	return unix.MunmapPtr(start, size)
+}
+
+// mmap maps size bytes of f behind a page of zeros, so that there is something to read before the first byte: where MLX's CPU
+// allocator keeps a header of its buffers it then uses weights in place, also those at the start of the file.
+func (m *Mapping) mmap(f *os.File, size int) error {
+	page := os.Getpagesize()
+	start, err := unix.MmapPtr(-1, 0, nil, uintptr(page+size), unix.PROT_READ, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err != nil {
+		return err
+	}
+	data := unsafe.Add(start, page)
+	if _, err := unix.MmapPtr(int(f.Fd()), 0, data, uintptr(size), unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_FIXED); err != nil {
+		return errors.Join(err, unix.MunmapPtr(start, uintptr(page+size)))
+	}
+	m.start, m.Data = start, unsafe.Slice((*byte)(data), size)
+	return nil
 }
 
 var (
@@ -50,11 +68,8 @@ func mapFile(f *os.File, path string) (*Mapping, error) {
 		return nil, err
 	}
 	m := &Mapping{Path: path}
-	if size := st.Size(); size > 0 && size == int64(int(size)) {
-		m.Data, err = unix.Mmap(int(f.Fd()), 0, int(size), unix.PROT_READ, unix.MAP_PRIVATE)
-		if m.mapped = err == nil; m.mapped {
-			return m, nil
-		}
+	if size := st.Size(); size > 0 && size <= math.MaxInt-int64(os.Getpagesize()) && m.mmap(f, int(size)) == nil {
+		return m, nil
 	}
 	m.Data, err = io.ReadAll(f)
 	return m, err

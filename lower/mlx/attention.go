@@ -186,7 +186,7 @@ func lowerRope(l *lowering, op *ir.Op) {
 	case n.Is(0):
 		l.set(op, l.reg(x))
 	case at.DType().IsInt() && x.DType() != ir.F64 && n.IsConst():
-		waves := l.once(ropeKey{op.Region, b, nil, false}, func() []Reg {
+		waves := l.once(ropeKey{region: op.Region, a: b}, func() []Reg {
 			return []Reg{l.b.Call(Reciprocal, l.cast(l.reg(b), b.DType(), ir.F32))}
 		})[0]
 		dims, d := n.Mul(ir.Size(2)), l.attentionDType(x.DType())
@@ -194,7 +194,7 @@ func lowerRope(l *lowering, op *ir.Op) {
 		if first, ok := at.KnownInts(); ok && at.Rank() == 0 {
 			start = first[0]
 		} else {
-			offset = l.once(ropeKey{op.Region, at, nil, false}, func() []Reg { return []Reg{l.cast(l.reg(at), at.DType(), ir.I32)} })[0]
+			offset = l.once(ropeKey{region: op.Region, a: at}, func() []Reg { return []Reg{l.cast(l.reg(at), at.DType(), ir.I32)} })[0]
 		}
 		y := l.b.Call(Rope, l.in(op, 0, d), offset, waves, dims, a.Interleaved, 0.0, 1.0, start)
 		l.set(op, l.cast(y, d, x.DType()))
@@ -203,16 +203,19 @@ func lowerRope(l *lowering, op *ir.Op) {
 	}
 }
 
+// ropeKey is what ropes share: wave lengths or an offset, of one value; or tables, for places of x.
 type ropeKey struct {
 	region      *ir.Region
 	a, b        *ir.Value
 	interleaved bool
+	places      ir.Dim
+	dtype       ir.DType
 }
 
 // rotate is x·(cos, cos) + (second, first)·(-sin, sin), with the sines' signs in a table that ropes share.
 func (l *lowering) rotate(op *ir.Op, n ir.Dim) Reg {
 	x, interleaved := op.Args[0], op.Attrs.(*ir.RopeAttrs).Interleaved
-	tables := l.once(ropeKey{op.Region, op.Args[1], op.Args[2], interleaved}, func() []Reg { return l.ropeTables(op, n) })
+	tables := l.once(ropeKey{op.Region, op.Args[1], op.Args[2], interleaved, x.Shape()[2], x.DType()}, func() []Reg { return l.ropeTables(op, n) })
 	d := l.attentionDType(x.DType())
 	r, s, size := l.in(op, 0, d), x.Shape(), n.Mul(ir.Size(2))
 	whole := op.Region.SameDim(size, s[3])
@@ -268,6 +271,11 @@ func (l *lowering) angles(op *ir.Op, n ir.Dim) (cos, sin Reg, shape ir.Shape) {
 		wide = ir.F64
 	}
 	places = l.b.Call(AsType, l.b.Call(Add, places, first), wide)
-	angle := l.b.Call(AsType, l.b.Call(Multiply, places, l.cast(l.reg(f), f.DType(), wide)), x.DType())
-	return l.b.Call(Cos, angle), l.b.Call(Sin, angle), ir.Shape{batch, ir.Size(1), x.Shape()[2], n}
+	angle := l.b.Call(Multiply, places, l.cast(l.reg(f), f.DType(), wide))
+	d := l.attentionDType(x.DType())
+	if d == ir.F64 {
+		angle, wide = l.cast(angle, wide, d), d
+	}
+	cos, sin = l.cast(l.b.Call(Cos, angle), wide, d), l.cast(l.b.Call(Sin, angle), wide, d)
+	return cos, sin, ir.Shape{batch, ir.Size(1), x.Shape()[2], n}
 }

@@ -87,12 +87,12 @@ func (l *lowering) limbs(r Reg, n int) []Reg {
 }
 
 // lowerDet: the product of the diagonal of mx.linalg.lu's U, and the sign of its permutation: whether it has an odd number
-// of pairs out of order.
+// of pairs out of order. MLX has no decomposition of matrices without elements.
 func lowerDet(l *lowering, op *ir.Op) {
 	x := op.Args[0]
 	n := x.Rank() - 2
 	l.set(op, l.inFloat32(l.reg(x), x.DType(), func(r Reg, d ir.DType) Reg {
-		lu := l.b.CallN(LU, 3, r)
+		lu := l.b.CallN(LU, 3, l.bordered(r, x.Shape(), d))
 		product := l.b.Call(Prod, l.b.Call(Diagonal, lu[2], 0, n, n+1), []int{n}, false)
 		p := l.b.Call(AsType, lu[0], ir.I32)
 		swapped := l.b.Call(Greater, l.b.Call(ExpandDims, p, []int{n + 1}), l.b.Call(ExpandDims, p, []int{n}))
@@ -100,4 +100,21 @@ func lowerDet(l *lowering, op *ir.Op) {
 		odd := l.b.Call(BitwiseAnd, pairs, l.b.Int(ir.I32, 1))
 		return l.b.Call(Where, l.b.Call(AsType, odd, ir.Bool), l.b.Call(Negative, product), product)
 	}))
+}
+
+// bordered are matrices with one more row and column, which leave the determinant as it is, where their size may be 0.
+func (l *lowering) bordered(r Reg, shape ir.Shape, d ir.DType) Reg {
+	n := len(shape) - 2
+	size := shape[n]
+	if v, known := size.Value(); known && v > 0 {
+		return r
+	}
+	none, more := make([]ir.Dim, n+2), make([]ir.Dim, n+2)
+	for i := range none {
+		none[i], more[i] = ir.Size(0), ir.Size(0)
+	}
+	more[n], more[n+1] = ir.Size(1), ir.Size(1)
+	zero := l.b.Scalar(d, 0)
+	corner := l.b.Call(Pad, l.b.Call(ExpandDims, l.b.Scalar(d, 1), []int{0, 1}), zero, []ir.Dim{size, size}, []ir.Dim{ir.Size(0), ir.Size(0)})
+	return l.b.Call(Add, l.b.Call(Pad, r, zero, none, more), corner)
 }

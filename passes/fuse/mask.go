@@ -2,6 +2,7 @@ package fuse
 
 import (
 	"math"
+	"slices"
 
 	"github.com/emilyc/emily/ir"
 	"github.com/emilyc/emily/passes/rewrite"
@@ -19,6 +20,8 @@ func (s *scores) hide(allow *ir.Value, fill float64) bool {
 	h, d := &s.hiding, s.product.DType()
 	s.changed = true
 	switch {
+	case h.bias != nil && rounded(d, fill) != fill:
+		return s.no(allow, "hides scores by %v, which %s does not have", fill, d)
 	case h.bias != nil:
 		h.bias = s.Op(ir.Where, nil, allow, h.bias, s.number(d, fill))
 	case h.allow == nil:
@@ -44,6 +47,9 @@ func (s *scores) add(bias *ir.Value) bool {
 	if bias = s.asDType(bias, d); bias == nil {
 		return false
 	}
+	if h.allow != nil && rounded(d, h.fill) != h.fill {
+		return s.no(bias, "is added where scores are hidden by %v, which %s does not have", h.fill, d)
+	}
 	if h.allow != nil {
 		h.bias = s.Op(ir.Where, nil, h.allow, s.number(d, 0), s.number(d, h.fill))
 		h.allow = nil
@@ -57,8 +63,10 @@ func (s *scores) add(bias *ir.Value) bool {
 
 // allows takes where(allow, 0, fill) apart, where fill makes scores vanish.
 func (s *scores) allows(bias *ir.Value) (allow *ir.Value, fill float64, ok bool) {
+	via := []ir.DType{bias.DType()}
 	for rewrite.Def(bias, ir.Expand) != nil || bias.Def != nil && isFloatCast(bias.Def) {
 		bias = bias.Def.Args[0]
+		via = append(via, bias.DType())
 	}
 	w := rewrite.Def(bias, ir.Where)
 	if w == nil {
@@ -66,12 +74,16 @@ func (s *scores) allows(bias *ir.Value) (allow *ir.Value, fill float64, ok bool)
 	}
 	a, ok1 := rewrite.Splat(w.Args[1])
 	b, ok2 := rewrite.Splat(w.Args[2])
+	for _, d := range slices.Backward(via) {
+		a, b = rounded(d, a), rounded(d, b)
+	}
+	d := via[0]
 	switch {
 	case !ok1 || !ok2:
 		return nil, 0, false
-	case a == 0 && vanishing(b, bias.DType()):
+	case a == 0 && vanishing(b, d):
 		return w.Args[0], b, true
-	case b == 0 && vanishing(a, bias.DType()):
+	case b == 0 && vanishing(a, d):
 		return s.Op(ir.Not, nil, w.Args[0]), a, true
 	}
 	return nil, 0, false
@@ -80,6 +92,17 @@ func (s *scores) allows(bias *ir.Value) (allow *ir.Value, fill float64, ok bool)
 // vanishing reports whether a score plus c is c: it is -∞, or a least number whose last place is above any score.
 func vanishing(c float64, d ir.DType) bool {
 	return math.IsInf(c, -1) || c < -0x1p126 && d != ir.F64 || c == -math.MaxFloat64
+}
+
+// rounded is c as dtype d has it.
+func rounded(d ir.DType, c float64) float64 {
+	switch d {
+	case ir.F16, ir.BF16:
+		return ir.DecodeFloat(d, ir.EncodeFloat(d, c, false))
+	case ir.F32:
+		return float64(float32(c))
+	}
+	return c
 }
 
 // asDType is a bias in the dtype of the scores; nil where that would round it.

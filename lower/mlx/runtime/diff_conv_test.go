@@ -135,6 +135,20 @@ func layoutCases() []diffCase {
 		"reflect": func(b *ir.Builder, v *ir.Value) *ir.Value {
 			return b.Op(ir.Pad, &ir.PadAttrs{Mode: "reflect", Axes: []int64{2, 3}}, v, b.Ints(1, 1, 1, 2))
 		},
+		"slice": func(b *ir.Builder, v *ir.Value) *ir.Value {
+			a := &ir.SliceAttrs{Axes: []int64{1, 3}, Steps: []int64{1, -2}}
+			s := b.Op(ir.Slice, a, v, b.Ints(1, 5), b.Ints(3, -100))
+			return b.Op(ir.Concat, &ir.AxisAttrs{Axis: 1}, s, s)
+		},
+		"gather": func(b *ir.Builder, v *ir.Value) *ir.Value {
+			v = b.Op(ir.Gather, &ir.AxisAttrs{Axis: 1}, v, b.Ints(3, 0, -1, 2))
+			return b.Op(ir.Gather, &ir.AxisAttrs{Axis: 2}, v, b.Ints(0, 0, 4, 1))
+		},
+		"layer_norm": func(b *ir.Builder, v *ir.Value) *ir.Value {
+			v = b.Op(ir.Transpose, &ir.PermAttrs{Perm: []int64{0, 2, 3, 1}}, v)
+			v = b.Op(ir.LayerNorm, &ir.NormAttrs{Axis: 3, Epsilon: 1e-5}, v, b.Const(random(ir.F32, 4)), nil)
+			return b.Op(ir.Transpose, &ir.PermAttrs{Perm: []int64{0, 3, 1, 2}}, v)
+		},
 		"softmax": func(b *ir.Builder, v *ir.Value) *ir.Value { return b.Op(ir.Softmax, &ir.AxisAttrs{Axis: 1}, v) },
 		"where": func(b *ir.Builder, v *ir.Value) *ir.Value {
 			return b.Op(ir.Where, nil, b.Op(ir.Less, nil, v, b.Float(ir.F32, 0.5)), v, b.Float(ir.F32, 7))
