@@ -221,7 +221,22 @@ func openBundle(path string) (source, error) {
 	if err != nil {
 		return fail("%w", err)
 	}
+	viewFile(s.parsed, m.Data, int64(8+n))
 	return s, s.check()
+}
+
+// viewFile makes the blob of the data section one of the whole file, so that its path and an offset say where bytes lie to all who read the file.
+func viewFile(m *ir.Module, file []byte, at int64) {
+	for _, f := range m.Funcs {
+		f.Body.Walk(func(op *ir.Op) {
+			if a, ok := op.Attrs.(*ir.ConstAttrs); ok && a.Blob != nil {
+				a.Off += at
+			}
+		})
+	}
+	for _, b := range m.Blobs {
+		b.Data = file
+	}
 }
 
 // WriteFile has write fill a temporary file beside path, which then takes its name: path is there whole or not at all.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -101,11 +102,12 @@ func runOps(t *testing.T, lane string, funcs []opFunc, tol Tolerances) {
 	}
 }
 
-// fallback holds that MLX runs all of m but the kinds that have no rule, and the loops and branches round these.
+// fallback holds that MLX runs all of m but strings, the kinds that have no rule, and the loops and branches round these.
 func fallback(m *ir.Module) mlx.Fallback {
 	policy := mlx.FallbackError
 	m.Main().Body.Walk(func(op *ir.Op) {
-		if op.Kind != ir.Yield && mlx.Exempt[op.Kind] != "" {
+		text := slices.ContainsFunc(op.Results, func(v *ir.Value) bool { return v.Type.IsTensor() && v.DType() == ir.String })
+		if op.Kind != ir.Yield && (text || mlx.Exempt[op.Kind] != "") {
 			policy = mlx.FallbackSilent
 		}
 	})

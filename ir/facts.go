@@ -34,6 +34,7 @@ type Facts struct {
 	List  []Fact
 	seen  map[Fact]bool
 	subst map[Dim]Dim // atom → what it equals, from EQ facts
+	open  []Fact      // those that no substitution says in full
 }
 
 // Holds reports whether the fact is true for the sizes in env, and whether env decides it at all.
@@ -144,7 +145,7 @@ func (r *Region) Implied(f Fact) (proved, refuted bool) {
 // recorded reports whether a fact says so of sizes that were reduced to a and b since.
 func (r *Region) recorded(rel Relation, a, b Dim) bool {
 	for s := r; s != nil; s = s.enclosing() {
-		for _, f := range s.Facts.List {
+		for _, f := range s.Facts.open {
 			if f.Rel == rel && r.Reduce(f.A) == a && r.Reduce(f.B) == b {
 				return true
 			}
@@ -169,12 +170,14 @@ func (r *Region) AddFact(f Fact) {
 		r.Facts.seen, r.Facts.subst = map[Fact]bool{}, map[Dim]Dim{}
 	}
 	r.Facts.seen[f.key()] = true
-	switch a, b := r.Reduce(f.A), r.Reduce(f.B); f.Rel {
-	case EQ:
-		r.learn(a.Sub(b))
-	case LE:
+	a, b := r.Reduce(f.A), r.Reduce(f.B)
+	if f.Rel == EQ && r.learn(a.Sub(b)) {
+		return
+	}
+	if f.Rel == LE {
 		r.learnLE(a, b)
 	}
+	r.Facts.open = append(r.Facts.open, f)
 }
 
 // key is f without its location.
@@ -184,9 +187,9 @@ func (f Fact) key() Fact {
 }
 
 // learn solves diff = 0 for one of its atoms, where one occurs alone with coefficient ±1.
-func (r *Region) learn(diff Dim) {
+func (r *Region) learn(diff Dim) bool {
 	if diff == Unknown {
-		return
+		return false
 	}
 	var best candidate
 	for _, t := range diff.Terms() {
@@ -199,9 +202,11 @@ func (r *Region) learn(diff Dim) {
 			best = c
 		}
 	}
-	if !best.atom.IsConst() {
-		r.equate(best.atom, best.is)
+	if best.atom.IsConst() {
+		return false
 	}
+	r.equate(best.atom, best.is)
+	return true
 }
 
 // candidate is an atom that could be eliminated, and what it is equal to.

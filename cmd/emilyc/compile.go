@@ -24,6 +24,7 @@ var emitters = []emitter{
 	{"bundle", "one .safetensors with weights and program, which every verb reads", emitBundle},
 	{"ir", "the IR's text; weights stay in the model's files, which it names relative to itself", emitIR},
 	{"plan", "the text of the MLX calls", emitPlan},
+	{"session", "the text of the MLX calls of a session, which keeps the caches of a decoder", emitSession},
 	{"python", "a Python program over MLX", emitPython},
 	{"onnx", "an ONNX model, with large weights in OUT.data", emitONNX},
 }
@@ -76,7 +77,7 @@ emilyc compile model.onnx --emit python -o model.py -d batch=1`,
 	}
 	f.add(cmd)
 	cmd.Flags().StringVarP(&out, "output", "o", "", "the file to write")
-	cmd.Flags().StringVar(&emit, "emit", "bundle", "the form: bundle, ir, plan, python or onnx")
+	cmd.Flags().StringVar(&emit, "emit", "bundle", "the form: bundle, ir, plan, session, python or onnx")
 	cmd.Flags().StringVar(&pipeline, "passes", "default", "comma-separated passes; none with an empty list")
 	addPrecision(cmd, &precision)
 	cmd.Flags().StringVar(&fallback, "fallback", "warn", "of ops that MLX cannot run, in plans: error, warn or silent")
@@ -126,6 +127,14 @@ func emitPlan(m *ir.Module, path string, fallback mlx.Fallback) error {
 		return err
 	}
 	return emily.WriteFile(path, func(w io.Writer) error { return printStages(w, staged) })
+}
+
+func emitSession(m *ir.Module, path string, _ mlx.Fallback) error {
+	p, err := mlx.LowerSession(m, mlx.Options{Fallback: mlx.FallbackError})
+	if err != nil {
+		return err
+	}
+	return emily.WriteFile(path, p.Print)
 }
 
 func printStages(w io.Writer, s *mlx.Staged) error {

@@ -24,11 +24,15 @@ type inspection struct {
 	Weights    int64          `json:"weight_bytes"`
 	Activation int64          `json:"peak_activation_bytes"`
 	Sizes      string         `json:"activation_sizes,omitempty"`
+	Caches     []cacheJSON    `json:"caches,omitempty"` // that a session keeps on the device
 	Facts      []string       `json:"facts,omitempty"`
 	Before     map[string]int `json:"ops_before"`
 	After      map[string]int `json:"ops_after"`
 	Passes     []passJSON     `json:"passes"`
-	PlanCalls  int            `json:"plan_calls"`
+	PlanCalls  int            `json:"plan_calls"`  // of a run, without constants; bodies of loops and branches count once
+	SetupCalls int            `json:"setup_calls"` // made once, when the model is loaded
+	Calls      map[string]int `json:"plan_calls_by_name"`
+	Transposes int            `json:"plan_transposes"`
 	Stages     int            `json:"stages"`
 	Islands    []islandJSON   `json:"islands"`
 	Untraced   string         `json:"not_compiled,omitempty"` // the call for which mx::compile cannot be used
@@ -38,6 +42,12 @@ type inspection struct {
 type portJSON struct {
 	Name string `json:"name"`
 	Type string `json:"type"`
+}
+
+type cacheJSON struct {
+	Past    string `json:"past"`
+	Present string `json:"present"`
+	Axis    int    `json:"axis"`
 }
 
 type islandJSON struct {
@@ -51,8 +61,8 @@ func newInspect(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "inspect MODEL",
 		Short: "Show what is in a model, and what becomes of it",
-		Long: `Inspect prints inputs, outputs, parameters, memory, op counts before and after the passes, what the passes did, and how
-the model is divided between MLX and the interpreter.`,
+		Long: `Inspect prints inputs, outputs, parameters, memory, op counts before and after the passes, the MLX calls of a run, and how
+the model is divided between MLX and the interpreter; with -v also what each pass did, and the facts about sizes.`,
 		Args: needs(1, 1, "MODEL"),
 		Example: `emilyc inspect model.onnx
 emilyc inspect model.safetensors --json
@@ -76,7 +86,7 @@ emilyc inspect model.onnx -v -d batch=8`,
 
 func inspect(l *loaded) (*inspection, error) {
 	m := l.module
-	s := &inspection{Model: l.model.Path(), Before: countKinds(m), Islands: []islandJSON{}}
+	s := &inspection{Model: l.model.Path(), Before: countKinds(m), Islands: []islandJSON{}, Calls: map[string]int{}}
 	for _, p := range l.model.Inputs() {
 		s.Inputs = append(s.Inputs, portJSON{p.Name, p.Type.String()})
 	}
@@ -91,9 +101,12 @@ func inspect(l *loaded) (*inspection, error) {
 		return nil, err
 	}
 	s.After, s.Passes = countKinds(m), optJSON(stats)
-	s.Parameters, s.Weights = parameters(m)
+	s.Parameters, s.Weights = weights(m)
 	if sizes, err := conformance.ChooseSizes(m.Main(), nil); err == nil {
 		s.Activation, s.Sizes = peakActivation(m.Main(), sizes.Of), sizes.String()
+	}
+	for _, c := range ir.Caches(m.Main()) {
+		s.Caches = append(s.Caches, cacheJSON{c.Past.Name, m.Main().Outputs[c.Output], c.Axis})
 	}
 	s.plan(m)
 	return s, nil
@@ -109,7 +122,7 @@ func (s *inspection) plan(m *ir.Module) {
 	s.Stages = len(staged.Stages)
 	for _, st := range staged.Stages {
 		if st.Plan != nil {
-			s.PlanCalls += st.Plan.NumCalls()
+			s.count(st.Plan)
 			if call, needs := st.Plan.NeedsValues(); needs && s.Untraced == "" {
 				s.Untraced = call
 			}
@@ -118,6 +131,23 @@ func (s *inspection) plan(m *ir.Module) {
 	for _, u := range staged.Islands() {
 		s.Islands = append(s.Islands, islandJSON{u.Op.Location().String(), u.Op.Kind.String(), u.Reason})
 	}
+}
+
+// count adds the plan's calls.
+func (s *inspection) count(p *mlx.Plan) {
+	for i, g := range p.Programs {
+		for _, c := range g.Calls {
+			switch {
+			case c.Op == mlx.Const:
+			case i == int(p.Setup):
+				s.SetupCalls++
+			default:
+				s.PlanCalls++
+				s.Calls[c.Op.String()]++
+			}
+		}
+	}
+	s.Transposes = s.Calls[mlx.Transpose.String()]
 }
 
 func countKinds(m *ir.Module) map[string]int {
@@ -132,8 +162,9 @@ func countKinds(m *ir.Module) map[string]int {
 	return n
 }
 
-// parameters counts the elements and bytes of the floats among the constants, each place in a blob once.
-func parameters(m *ir.Module) (elements, bytes int64) {
+// weights counts the elements of the constants of floats and of small integers, which stand for floats, and the bytes of all constants,
+// each place in a blob once.
+func weights(m *ir.Module) (elements, bytes int64) {
 	type place struct {
 		blob     *ir.Blob
 		off, len int64
@@ -142,7 +173,7 @@ func parameters(m *ir.Module) (elements, bytes int64) {
 	for _, f := range m.Funcs {
 		f.Body.Walk(func(op *ir.Op) {
 			a, ok := op.Attrs.(*ir.ConstAttrs)
-			if !ok || !a.Type.DType.IsFloat() {
+			if !ok {
 				return
 			}
 			at := place{a.Blob, a.Off, a.Len}
@@ -150,9 +181,10 @@ func parameters(m *ir.Module) (elements, bytes int64) {
 				return
 			}
 			seen[at] = true
-			if n, ok := a.Type.Shape.NumElements().Value(); ok {
+			bytes += max(a.Len, int64(len(a.Inline)))
+			if d := a.Type.DType; d.IsFloat() || d.IsInt() && d.Bits() <= 8 {
+				n, _ := a.Type.Shape.NumElements().Value()
 				elements += n
-				bytes += max(a.Len, int64(len(a.Inline)))
 			}
 		})
 	}
@@ -160,7 +192,7 @@ func parameters(m *ir.Module) (elements, bytes int64) {
 }
 
 // peakActivation is the most bytes of values that are alive at once when the ops of f run in order, without
-// weights and without what lives inside regions.
+// weights, what is made of them alone, which MLX has at load, and without what lives inside regions.
 func peakActivation(f *ir.Func, sizes map[ir.Dim]int64) int64 {
 	last := map[*ir.Value]int{}
 	for i, op := range f.Body.Ops {
@@ -170,8 +202,16 @@ func peakActivation(f *ir.Func, sizes map[ir.Dim]int64) int64 {
 			}
 		}
 	}
+	weight := map[*ir.Value]bool{}
+	for _, op := range f.Body.Ops {
+		if !slices.ContainsFunc(op.Args, func(v *ir.Value) bool { return v != nil && !weight[v] }) {
+			for _, v := range op.Results {
+				weight[v] = true
+			}
+		}
+	}
 	size := func(v *ir.Value) int64 {
-		if !v.Type.IsTensor() || v.Def != nil && v.Def.Kind == ir.Const {
+		if !v.Type.IsTensor() || weight[v] {
 			return 0
 		}
 		n, ok := v.Type.Shape.NumElements().Eval(sizes)
@@ -226,13 +266,28 @@ func (s *inspection) print(w *writer, verbose bool) {
 		w.printf("\nno plan: %s\n", s.PlanError)
 		return
 	}
-	w.printf("\nplan: %d MLX calls, %d stages, %d ops on host islands\n", s.PlanCalls, s.Stages, len(s.Islands))
+	s.printCalls(w)
+	w.printf("\nplan: %d MLX calls, %d of them transposes, %d more at load, %d stages, %d ops on host islands\n", s.PlanCalls, s.Transposes, s.SetupCalls, s.Stages, len(s.Islands))
 	for _, i := range s.Islands {
 		w.printf("  %s %s: %s\n", i.Node, i.Kind, i.Reason)
+	}
+	if n := len(s.Caches); n > 0 {
+		w.printf("caches: a session keeps %d on the device: %s is %s with new elements behind it on axis %d, and so on\n", n, s.Caches[0].Present, s.Caches[0].Past, s.Caches[0].Axis)
 	}
 	if s.Untraced != "" {
 		w.printf("  cannot run under mx::compile: values decide %s\n", s.Untraced)
 	}
+}
+
+func (s *inspection) printCalls(w *writer) {
+	names := slices.Sorted(maps.Keys(s.Calls))
+	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(s.Calls[b], s.Calls[a]) })
+	rows := [][]string{{"MLX call", "count"}}
+	for _, n := range names {
+		rows = append(rows, []string{n, strconv.Itoa(s.Calls[n])})
+	}
+	w.printf("\n")
+	w.table(rows)
 }
 
 func (s *inspection) printKinds(w *writer) {

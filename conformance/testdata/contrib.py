@@ -1,6 +1,6 @@
 """Writes contrib.tar.gz: cases of onnxruntime's own operators, with the results that its CPU provider gives; contrib_more.py says where NumPy does.
 
-Needs numpy, onnx and onnxruntime. A case is named OPERATOR/NAME and is laid out as ONNX's backend tests are."""
+Needs numpy, onnx and onnxruntime. A case is named OPERATOR/NAME (decoder is of several) and is laid out as ONNX's backend tests are."""
 
 import gzip
 import io
@@ -221,6 +221,37 @@ def normed_attention(x, h, k, q_epsilon, k_epsilon):
     return [v.astype(np.float32) for v in (y.transpose(0, 2, 1, 3).reshape(*x[0].shape), keys, values)]
 
 
+def decoder():
+    """Grouped attention between the nodes that onnxruntime-genai's model builder writes: lengths come from the mask, queries, keys and values are
+    packed, caches grow. A prompt, a token after it, and three tokens after four."""
+    global rng
+    rng = np.random.default_rng(zlib.crc32(b"decoder"))
+    h, k, d, w = 4, 2, 16, 32
+    node = helper.make_node
+    nodes = [
+        node("ReduceSum", ["mask", "list"], ["sum"]), node("Sub", ["sum", "list"], ["last"]), node("Cast", ["last"], ["lengths"], to=6),
+        node("Shape", ["mask"], ["shape"]), node("Gather", ["shape", "scalar"], ["size"], axis=0), node("Cast", ["size"], ["total"], to=6),
+        node("MatMul", ["x", "w"], ["qkv"]),
+        node("GroupQueryAttention", ["qkv", "", "", "past_key", "past_value", "lengths", "total", "cos", "sin"], ["y", "key", "value"], domain=DOMAIN,
+             num_heads=h, kv_num_heads=k, do_rotary=1, scale=0.25, local_window_size=-1, softcap=0.0, rotary_interleaved=0),
+    ]
+    angles = np.arange(64)[:, None] / 10000 ** (np.arange(0, d, 2) / d)
+    stored = {"list": np.array([1]), "scalar": np.array(1), "w": floats(w, (h + 2 * k) * d) * np.float32(0.2), "cos": np.cos(angles), "sin": np.sin(angles)}
+    value = helper.make_tensor_value_info
+    cache = lambda length: ["b", k, length, d]
+    ins = [value("x", 1, ["b", "s", w]), value("mask", 7, ["b", "t"]), value("past_key", 1, cache("p")), value("past_value", 1, cache("p"))]
+    outs = [value("y", 1, ["b", "s", h * d]), value("key", 1, cache("t")), value("value", 1, cache("t"))]
+    inits = [numpy_helper.from_array(v.astype(np.float32) if v.dtype == np.float64 else v, n) for n, v in stored.items()]
+    model = helper.make_model(helper.make_graph(nodes, "decoder", ins, outs, inits), ir_version=10, opset_imports=[helper.make_opsetid("", 21), helper.make_opsetid(DOMAIN, 1)])
+    files["decoder/model.onnx"] = model.SerializeToString()
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    for i, (s, p) in enumerate(((5, 0), (1, 5), (3, 4))):
+        feeds = {"x": floats(1, s, w), "mask": np.ones((1, s + p), np.int64), "past_key": floats(1, k, p, d), "past_value": floats(1, k, p, d)}
+        for kind, values in (("input", feeds.values()), ("output", session.run(None, feeds))):
+            for j, v in enumerate(values):
+                files[f"decoder/test_data_set_{i}/{kind}_{j}.pb"] = numpy_helper.from_array(v).SerializeToString()
+
+
 def write(path):
     with open(path, "wb") as out, gzip.GzipFile("", "wb", 9, out, mtime=0) as z, tarfile.open(fileobj=z, mode="w") as tar:
         for name in sorted(files):
@@ -229,7 +260,7 @@ def write(path):
             tar.addfile(info, io.BytesIO(files[name]))
 
 
-for family in (activations, norms, matmuls, rotary, attention, multi_head_attention, group_query_attention):
+for family in (activations, norms, matmuls, rotary, attention, multi_head_attention, group_query_attention, decoder):
     family()
 contrib_more.make(case)
 write(os.path.join(HERE, "contrib.tar.gz"))

@@ -72,7 +72,7 @@ def nbits():
         blocks = -(-k // block)
         return u8(n, blocks, block * bits // 8), abs(r(n, blocks, scale=0.1)) + f32(0.01), blocks
 
-    def pack(n, k, block, bits, name, zeros=None, bias=False, rows=(3,), flat=False, dtype=f32):
+    def pack(n, k, block, bits, name, zeros=None, bias=False, rows=(3,), flat=False, dtype=f32, groups=False):
         b, scale, blocks = weights(n, k, block, bits)
         scale = scale.astype(dtype)
         ins = [r(*rows, k, dtype=dtype), b, scale.reshape(-1) if flat else scale]
@@ -81,10 +81,17 @@ def nbits():
             ins.append(z.reshape(-1) if flat else z)
         elif zeros == "float":
             ins.append((r(n, blocks) + 8).astype(dtype))
+        if groups:  # as act-order quantisation leaves them
+            ins += [None] * (4 - len(ins)) + [rng.permutation(np.arange(k) // block).astype(np.int32)]
         if bias:
             ins += [None] * (5 - len(ins)) + [r(n, dtype=dtype)]
+        want = None
+        if groups and zeros == "packed":  # the CPU kernel forgets the zero points
+            nibbles = lambda x: np.stack([x & 15, x >> 4], -1).reshape(n, -1).astype(float)
+            full = (nibbles(b)[:, :k] - nibbles(z)[:, ins[4]]) * scale[:, ins[4]]
+            want = [(ins[0].astype(float) @ full.T + (ins[5] if bias else 0)).astype(dtype)]
         attrs = {"K": k, "N": n, "bits": bits, "block_size": block}
-        case(name, "MatMulNBits", ins, attrs, const=[i for i, x in enumerate(ins) if i > 0 and x is not None])
+        case(name, "MatMulNBits", ins, attrs, want=want, const=[i for i, x in enumerate(ins) if i > 0 and x is not None])
 
     pack(8, 32, 16, 4, "4")
     pack(8, 32, 16, 4, "4_flat", zeros="packed", flat=True)
@@ -96,6 +103,9 @@ def nbits():
     pack(8, 64, 32, 2, "2")
     pack(8, 32, 16, 4, "4_f16", zeros="packed", bias=True, dtype=np.float16)
     pack(8, 64, 64, 4, "4_vector", rows=())
+    pack(8, 64, 16, 4, "4_groups", groups=True)
+    pack(8, 64, 16, 4, "4_groups_zeros", zeros="packed", groups=True, bias=True)
+    pack(8, 64, 32, 4, "4_groups_float_zeros", zeros="float", groups=True)
 
 
 def convolutions():

@@ -26,12 +26,13 @@ import (
 
 // options are the flags.
 type options struct {
-	graphs  string
-	gpu     bool
-	bf16    bool
-	rounds  int
-	runs    int
-	engines []string
+	graphs   string
+	gpu      bool
+	bf16     bool
+	compiled bool
+	rounds   int
+	runs     int
+	engines  []string
 }
 
 func main() {
@@ -39,6 +40,7 @@ func main() {
 	var only, engines string
 	flag.BoolVar(&o.gpu, "gpu", false, "the models and sizes for a GPU")
 	flag.BoolVar(&o.bf16, "bf16", false, "compute in bfloat16")
+	flag.BoolVar(&o.compiled, "compiled", false, "run Emily's programs under mx::compile")
 	flag.IntVar(&o.rounds, "rounds", 7, "how often the engines take turns")
 	flag.IntVar(&o.runs, "runs", 0, "runs of each engine in a round; 0 for as many as take half a second")
 	flag.StringVar(&only, "only", "", "benchmarks whose name holds this")
@@ -72,16 +74,22 @@ func compare(ctx context.Context, w io.Writer, b benchmark, o options) error {
 	if err != nil {
 		return err
 	}
+	own, err := startEmily(ctx, path, inputs, o.compileOptions()...)
+	if err != nil {
+		return err
+	}
+	mine := engine(own)
+	if past, is := b.sizes[pastSize]; is {
+		if mine, err = startDecoding(own, names, int(past)); err != nil {
+			return err
+		}
+	}
 	folder, err := writeFolder(names, inputs)
 	defer os.RemoveAll(folder)
 	if err != nil {
 		return err
 	}
-	own, err := startEmily(ctx, path, inputs, o.compileOptions()...)
-	if err != nil {
-		return err
-	}
-	list := []engine{own}
+	list := []engine{mine}
 	failed := make([]error, 1+len(o.engines))
 	for i, name := range o.engines {
 		r, err := startPython(ctx, name, b.twin, path, folder, o.flags())
@@ -106,7 +114,15 @@ func compare(ctx context.Context, w io.Writer, b benchmark, o options) error {
 	return err
 }
 
-func (o options) compileOptions() []emily.CompileOption { return nil }
+func (o options) compileOptions() (list []emily.CompileOption) {
+	if o.bf16 {
+		list = append(list, emily.WithPrecision(ir.BF16))
+	}
+	if o.compiled {
+		list = append(list, emily.WithMLXCompile())
+	}
+	return list
+}
 
 func (o options) flags() (list []string) {
 	if o.gpu {

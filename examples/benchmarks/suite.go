@@ -38,8 +38,11 @@ var onGPU = []benchmark{
 
 // decoder is a step of n tokens after past ones.
 func decoder(n, past int64) map[string]int64 {
-	return map[string]int64{"input_ids.0": 1, "input_ids.1": n, "past_key_values.0.key.2": past}
+	return map[string]int64{"input_ids.0": 1, "input_ids.1": n, pastSize: past}
 }
+
+// pastSize is how many positions a decoder's cache holds.
+const pastSize = "past_key_values.0.key.2"
 
 func (b benchmark) path(graphs string) string { return filepath.Join(graphs, b.graph, "model.onnx") }
 
@@ -65,7 +68,7 @@ func (b benchmark) inputs(path string) (names []string, inputs []ir.Datum, err e
 		case strings.HasSuffix(in.Name, "_mask"):
 			fill(t, func(int) int64 { return 1 })
 		case in.Name == "position_ids":
-			past := int(b.sizes["past_key_values.0.key.2"])
+			past := int(b.sizes[pastSize])
 			fill(t, func(k int) int64 { return int64(past + k%t.Shape[1]) })
 		}
 	}

@@ -19,6 +19,9 @@ func lowerAttention(l *lowering, op *ir.Op) {
 		y = l.b.Call(ScaledDotProductAttention, q, k, v, m.mask, l.in(op, 4, d), a.Scale, m.mode)
 	}
 	if m.seen != Absent {
+		if m.fill == Absent {
+			m.fill = l.meanValue(op)
+		}
 		y = l.b.Call(Where, m.seen, y, m.fill)
 	}
 	l.set(op, l.cast(y, d, from))
@@ -108,16 +111,20 @@ func (l *lowering) makeMask(op *ir.Op, queries, keys ir.Dim) attentionMask {
 	switch {
 	case op.Arg(4) != nil: // the sink takes what no key gets
 		return attentionMask{mask: r, seen: Absent, fill: Absent}
-	case isBool && a.Empty == "mean" && l.opts.Device == GPU: // on the CPU, hidden scores are the least number
-		seen := l.b.Call(Any, r, last, true)
-		return attentionMask{mask: l.b.Call(LogicalOr, r, l.b.Call(LogicalNot, seen)), seen: Absent, fill: Absent}
-	case isBool && a.Empty == "mean", !isBool && a.Empty == "" && l.opts.Device != GPU:
+	case isBool && a.Empty == "mean" && l.opts.Device != GPU: // there, hidden scores are the least number
+		return attentionMask{mask: r, seen: Absent, fill: Absent}
+	case isBool && a.Empty == "mean" && d == ir.F16: // which has no number that scores vanish in
+		return attentionMask{mask: r, seen: l.b.Call(Any, r, last, true), fill: Absent}
+	case isBool && a.Empty == "mean":
+		r = l.b.Call(Where, r, l.b.Scalar(d, 0), l.b.Scalar(d, -lastFinite(d)/2))
+		return attentionMask{mask: r, seen: Absent, fill: Absent}
+	case !isBool && a.Empty == "" && l.opts.Device != GPU:
 		return attentionMask{mask: r, seen: Absent, fill: Absent}
 	case isBool:
 		return attentionMask{mask: r, seen: l.b.Call(Any, r, last, true), fill: l.emptyRow(a, d, keys)}
 	}
 	seen := l.b.Call(Any, l.b.Call(Greater, r, l.b.Scalar(d, math.Inf(-1))), last, true)
-	if l.opts.Device == GPU { // kernels multiply the mask by log2 e, which must not overflow
+	if l.opts.Device == GPU && d != ir.F16 { // kernels multiply the mask by log2 e in f32, which must not overflow
 		r = l.b.Call(Maximum, r, l.b.Scalar(d, -lastFinite(d)/2))
 	}
 	return attentionMask{mask: r, seen: seen, fill: l.emptyRow(a, d, keys)}
@@ -134,6 +141,19 @@ func (l *lowering) emptyRow(a *ir.AttentionAttrs, d ir.DType, keys ir.Dim) Reg {
 	}
 	none := l.b.Call(DimScalar, ir.Size(1).Sub(keys.Min(ir.Size(1))), ir.I64)
 	return l.b.Call(Divide, zero, l.b.Call(AsType, none, d))
+}
+
+// meanValue is the mean of the values that each head of the queries reads, 0 where there are none: [B, H, 1, E].
+func (l *lowering) meanValue(op *ir.Op) Reg {
+	v, heads := op.Args[2], op.Args[0].Shape()[1]
+	mean := l.inFloat32(l.reg(v), v.DType(), func(r Reg, d ir.DType) Reg {
+		n := l.b.Call(AsType, l.b.Call(DimScalar, v.Shape()[2].Max(ir.Size(1)), ir.I64), d)
+		return l.b.Call(Divide, l.b.Call(Sum, r, []int{2}, true), n)
+	})
+	if v.Shape()[1] == heads {
+		return mean
+	}
+	return l.b.Call(Repeat, mean, heads.FloorDiv(v.Shape()[1]), 1)
 }
 
 // lastFinite is the greatest finite number of a dtype that MLX computes in.

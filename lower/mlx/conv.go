@@ -32,19 +32,45 @@ func lowerConv(l *lowering, op *ir.Op) {
 		ones := slices.Repeat([]int64{1}, n)
 		return l.b.Call(ConvGeneral, r, w, a.Strides, a.Pads[:n], a.Pads[n:], a.Dilations, ones, groups, false)
 	}
-	out := permuted([]ir.Dim(y.Shape()), at)
+	out, bias := permuted([]ir.Dim(y.Shape()), at), Absent
+	if b := op.Arg(2); b != nil {
+		bias = l.reg(b)
+	}
 	switch {
 	case n > 3 || n == 3 && a.Groups > maxGroups || x.DType() == ir.F64: // MLX has float64 in some forms only
 		r = l.unfolded(a, x.DType(), r, weight(w), shape, permuted([]ir.Dim(w.Shape()), at), out)
+	case l.isPointwise(a, w, at):
+		l.place(y, at, l.pointwise(r, bias, weight(w), permuted([]ir.Dim(w.Shape()), at)))
+		return
 	case n == 3 && a.Groups > 1:
 		r = l.grouped(r, weight(w), n+1, int(a.Groups), out[n+1], shape[n+1], conv)
 	default:
 		r = conv(r, weight(w), a.Groups)
 	}
-	if b := op.Arg(2); b != nil {
-		r = l.b.Call(Add, r, l.reg(b))
+	if bias != Absent {
+		r = l.b.Call(Add, r, bias)
 	}
 	l.place(y, at, r)
+}
+
+// isPointwise reports whether the convolution is a product of each place's channels with a matrix. On the CPU, MLX copies
+// what it convolves first, which takes up to four times as long as that product.
+func (l *lowering) isPointwise(a *ir.ConvAttrs, w *ir.Value, at layout) bool {
+	spatial := permuted([]ir.Dim(w.Shape()), at)
+	spatial = spatial[1 : len(spatial)-1]
+	return l.opts.Device != GPU && a.Groups == 1 &&
+		!slices.ContainsFunc(spatial, func(d ir.Dim) bool { return !d.Is(1) }) &&
+		!slices.ContainsFunc(a.Strides, func(s int64) bool { return s != 1 }) &&
+		!slices.ContainsFunc(a.Pads, func(p int64) bool { return p != 0 })
+}
+
+// pointwise is r[…, I] × w[O, 1…, I] + bias, which may be Absent.
+func (l *lowering) pointwise(r, bias, w Reg, shape []ir.Dim) Reg {
+	w = l.b.Call(Transpose, l.b.Call(Reshape, w, []ir.Dim{shape[0], shape[len(shape)-1]}), []int{1, 0})
+	if bias == Absent {
+		return l.b.Call(MatMul, r, w)
+	}
+	return l.b.Call(AddMM, bias, r, w, 1.0, 1.0)
 }
 
 // weight is w as O…I, contiguous.

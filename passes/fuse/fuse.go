@@ -46,6 +46,9 @@ func Run(m *ir.Module, c *rewrite.Context) error { return rewrite.Apply(m, c, Ru
 // of the pattern's keys are near misses, and explained.
 func fusion(pattern, name, doc string, f func(*match, *ir.Op) *ir.Value, kinds ...ir.Kind) rewrite.Rule {
 	i := slices.IndexFunc(Patterns, func(p Pattern) bool { return p.Name == pattern })
+	if i < 0 {
+		panic("fuse: no row in Patterns for " + pattern)
+	}
 	keys := Patterns[i].Keys
 	return rewrite.Rule{Name: name, Doc: doc, Kinds: kinds, Rewrite: func(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
 		m := &match{Rewriter: rw, keys: keys, at: op}

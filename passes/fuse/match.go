@@ -150,18 +150,6 @@ func either(ps ...pat) pat {
 	}
 }
 
-// through looks through an op of one operand that changes nothing that matters to the pattern, such as a cast between
-// floats, where there is one.
-func through(k ir.Kind, p pat) pat {
-	return func(m *match, v *ir.Value) bool {
-		if m.find(p, v) {
-			return true
-		}
-		o := rewrite.Def(v, k)
-		return o != nil && m.find(p, o.Args[0])
-	}
-}
-
 // constant names a constant whose elements are all the same.
 func constant(name string) pat {
 	return func(m *match, v *ir.Value) bool {

@@ -10,6 +10,7 @@ import (
 var normRules = []rewrite.Rule{
 	fusion("layer_norm", "layer-norm", "(x - mean(x)) / √(variance + ε): layer_norm", layerNorm, ir.Mul, ir.Div),
 	fusion("rms_norm", "rms-norm", "x / √(mean(x²) + ε): rms_norm", rmsNorm, ir.Mul, ir.Div),
+	fusion("layer_norm", "centred-rms-norm", "rms_norm of x - mean(x): layer_norm", centredRMSNorm, ir.RMSNorm),
 	fusion("layer_norm", "norm-scale", "layer_norm or rms_norm without a scale, times w over the normalised axes: with it", normScale, ir.Mul),
 	fusion("layer_norm", "norm-bias", "layer_norm without a bias, plus b over the normalised axes: with it", normBias, ir.Add),
 	fusion("layer_norm", "norm-between-casts", "a norm or softmax in f32 of what is f16 or bf16 before and after: in that dtype", normBetweenCasts, ir.Cast),
@@ -55,6 +56,19 @@ func rmsNorm(m *match, o *ir.Op) *ir.Value {
 		return nil
 	}
 	return m.Op(ir.RMSNorm, m.normAttrs(), m.get("x"), nil)
+}
+
+// centredRMSNorm is layerNorm where the casts of halves lay between the two steps.
+func centredRMSNorm(m *match, o *ir.Op) *ir.Value {
+	if !m.find(centred, o.Args[0]) {
+		return nil
+	}
+	a := o.Attrs.(*ir.NormAttrs)
+	if mean := m.get("mean"); mean.Def.Attrs.(*ir.ReduceAttrs).Axes[0] != a.Axis {
+		m.no(mean, "is over other axes than the norm")
+		return nil
+	}
+	return m.Op(ir.LayerNorm, a, m.get("centre of"), o.Args[1], nil)
 }
 
 func (m *match) normAttrs() *ir.NormAttrs {

@@ -213,6 +213,11 @@ func convCases() []gradCase {
 	conv(normal(2, 2, 8), normal(2, 2, 2), nil, []int64{3}, []int64{3, 0}, []int64{1}, 1)
 	conv(normal(1, 2, 3, 4, 3), normal(2, 2, 2, 2, 2), nil, []int64{1, 2, 1}, []int64{0, 1, 0, 0, 0, 1}, []int64{1, 1, 1}, 1)
 	conv(normal(1, 2, 3), normal(2, 2, 1), nil, []int64{1}, []int64{0, 0}, []int64{1}, 1)
+	conv(normal(2, 2, 5, 7), normal(3, 2, 2, 2), nil, []int64{2, 3}, []int64{0, 1, 1, 0}, []int64{1, 1}, 1)
+	conv(normal(1, 3, 4, 5), normal(2, 3, 1, 1), normal(2), []int64{2, 2}, []int64{0, 0, 0, 0}, []int64{1, 1}, 1)
+	conv(normal(1, 2, 7), normal(2, 2, 3), nil, []int64{2}, []int64{1, 1}, []int64{2}, 1)
+	conv(normal(2, 3, 6, 5), normal(3, 1, 3, 2), nil, []int64{1, 2}, []int64{1, 0, 1, 1}, []int64{2, 1}, 3)
+	conv(normal(2, 6, 5), normal(9, 2, 3), nil, []int64{1}, []int64{1, 1}, []int64{1}, 3)
 	last := of(ir.Conv, &ir.ConvAttrs{Strides: []int64{2, 1}, Pads: []int64{1, 0, 0, 1}, Dilations: []int64{1, 1}, Groups: 2, NHWC: true}, normal(2, 5, 6, 4), normal(6, 2, 3, 2), normal(6))
 	last.static = true
 	empty := of(ir.Conv, &ir.ConvAttrs{Strides: []int64{1}, Pads: []int64{0, 0}, Dilations: []int64{1}, Groups: 1}, normal(0, 2, 5), normal(3, 2, 2), nil)
@@ -342,6 +347,13 @@ func scanCases() []gradCase {
 			}})
 		}
 	}
+	cs = append(cs, gradCase{name: "scan over batches", in: []*ir.Tensor{normal(2, 3, 4), normal(5, 2, 3, 4), normal(4, 4)}, build: func(b *ir.Builder, x []*ir.Value) []*ir.Value {
+		r := region(b, []*ir.Value{x[0], typed(x[1], 0), x[2]}, func(in *ir.Builder, p []*ir.Value) []*ir.Value {
+			h := in.Op(ir.Softmax, &ir.AxisAttrs{Axis: 2}, cell(in, p[0], p[1], p[2]))
+			return []*ir.Value{h, in.Op(ir.ReduceMean, &ir.ReduceAttrs{Axes: []int64{1}}, in.Op(ir.Gather, &ir.AxisAttrs{Axis: 1}, h, in.Ints(0, 2, 0)))}
+		})
+		return b.Ops(ir.Scan, &ir.ScanAttrs{Carried: 1, InputAxes: []int64{0}, InputReverse: []int64{0}, OutputAxes: []int64{0}, OutputRev: []int64{0}}, []*ir.Region{r}, x...)
+	}})
 	for _, n := range []int64{0, 1, 4} {
 		cs = append(cs, gradCase{name: "loop", in: []*ir.Tensor{ir.Scalar(n), normal(3), normal(3), normal(3, 3)}, second: true, build: func(b *ir.Builder, x []*ir.Value) []*ir.Value {
 			iter, cond := &ir.Value{Type: ir.TensorOf(ir.I64)}, &ir.Value{Type: ir.TensorOf(ir.Bool)}

@@ -13,8 +13,8 @@ type window struct {
 
 func (w window) axes() int { return len(w.strides) }
 
-// gradConv: for x the transposed convolution, d spread by the strides and convolved with the kernels turned round; for w the
-// convolution of x with d, strides and dilations exchanged and channels in the place of the batch; for the bias the sum.
+// gradConv: for x the transposed convolution, d spread by the strides and convolved with the kernels turned round, or a product where windows
+// do not overlap; for w the product of d with the elements under each window; for the bias the sum.
 func gradConv(t *tape) {
 	a := t.op.Attrs.(*ir.ConvAttrs)
 	first, last := t.layout(a.NHWC)
@@ -36,17 +36,38 @@ func gradConv(t *tape) {
 		if empty {
 			return t.full(t.x(0), 0)
 		}
-		return t.transpose(t.spreadConv(d, t.turned(w, a.Groups), x, win, a.Groups), last...)
+		return t.transpose(t.operandOf(d, w, x, win, a.Groups), last...)
 	})
 	t.give(1, func() *ir.Value {
 		if empty {
 			return t.full(t.x(1), 0)
 		}
-		return t.transpose(t.kernelConv(x, d, w, win, a.Groups), last...)
+		return t.transpose(t.kernelOf(x, d, w, win, a.Groups), last...)
 	})
 	t.give(2, func() *ir.Value {
 		return t.sum(d, append([]int64{0}, between(2, d.Rank())...), false)
 	})
+}
+
+// operandOf is the cotangent of x.
+func (t *tape) operandOf(d, w, x *ir.Value, win window, groups int64) *ir.Value {
+	if groups == 1 && win.apart() {
+		return t.tiles(d, w, x, win)
+	}
+	return t.spreadConv(d, t.turned(w, groups), x, win, groups)
+}
+
+// kernelOf is the cotangent of w, in the form that costs least: a convolution by d has as many multiplications as the forward one, but
+// libraries run a dilated one, which strides make of it, and one of single channels, without a matrix product.
+func (t *tape) kernelOf(x, d, w *ir.Value, win window, groups int64) *ir.Value {
+	each, known := w.Shape()[0].ExactDiv(ir.Size(groups))
+	switch {
+	case groups == 1 && slices.Max(win.strides) == 1:
+		return t.kernelConv(x, d, w, win)
+	case known && each.Is(1) && w.Shape()[1].Is(1) && win.places() <= maxShifts:
+		return t.shifts(x, d, w, win)
+	}
+	return t.columns(x, d, w, win, groups)
 }
 
 // layout are the permutations that bring the operand to channels first and back.
@@ -97,24 +118,11 @@ func (t *tape) turned(w *ir.Value, groups int64) *ir.Value {
 	return t.reshape(w, t.b.Dims(append([]ir.Dim{s[1].Mul(ir.Size(groups)), each}, s[2:]...)...))
 }
 
-// kernelConv is the convolution of x with d that gives the cotangent of w.
-func (t *tape) kernelConv(x, d, w *ir.Value, win window, groups int64) *ir.Value {
-	s, g := x.Shape(), ir.Size(groups)
-	swapped := append([]int64{1, 0}, between(2, len(s))...)
-	if groups > 1 {
-		x = t.reshape(x, t.b.Dims(append([]ir.Dim{s[0], g, s[1].FloorDiv(g)}, s[2:]...)...))
-		x = t.transpose(x, append([]int64{2, 1, 0}, between(3, len(s)+1)...)...)
-		x = t.reshape(x, t.b.Dims(append([]ir.Dim{s[1].FloorDiv(g), s[0].Mul(g)}, s[2:]...)...))
-	} else {
-		x = t.transpose(x, swapped...)
-	}
-	a := &ir.ConvAttrs{Strides: win.dilations, Pads: win.pads, Dilations: win.strides, Groups: groups}
-	k := t.b.Op(ir.Conv, a, x, t.transpose(d, swapped...), nil)
-	for i, size := range win.kernel { // what strides leave over at the end makes it larger
-		if t.b.Err() == nil && !k.Shape()[2+i].Is(size) {
-			k = t.cut(k, int64(2+i), ir.Size(0), ir.Size(size))
-		}
-	}
+// kernelConv is the convolution of x with d, channels in the place of the batch, that gives the cotangent of w: of strides of 1 in one group.
+func (t *tape) kernelConv(x, d, w *ir.Value, win window) *ir.Value {
+	swapped := append([]int64{1, 0}, between(2, x.Rank())...)
+	a := &ir.ConvAttrs{Strides: win.dilations, Pads: win.pads, Dilations: win.strides, Groups: 1}
+	k := t.b.Op(ir.Conv, a, t.transpose(x, swapped...), t.transpose(d, swapped...), nil)
 	return t.fit(t.transpose(k, swapped...), w)
 }
 

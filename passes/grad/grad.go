@@ -29,7 +29,7 @@ const AllParams = "params"
 
 // Build is a copy of m whose main function gives the gradients of an output. Its inputs are those of m's, then the cotangent; its
 // results are the outputs and the loss, where these are asked for, and a gradient for each of Wrt, of its type and named as it is with ".grad"
-// after it. A loss that is reduced is called "loss". What the loss does not depend on has a gradient of zeros.
+// after it (and a number where an output that is kept has that name). A loss that is reduced is called "loss". What the loss does not depend on has a gradient of zeros.
 //
 // Errors are *ir.Error: of a name that is not there, of a target that is not a float tensor, of a loss that is
 // no scalar while nothing says how it becomes one, and of an op on the way that cannot be differentiated, which is located.
@@ -73,13 +73,27 @@ func Build(m *ir.Module, o Options) (*ir.Module, error) {
 	if name := lossName(f, o, loss); o.Value && !slices.Contains(called, name) {
 		results, called = append(results, y), append(called, name)
 	}
+	taken := make(map[string]bool, len(called)+len(grads))
+	for _, name := range called {
+		taken[name] = true
+	}
 	for i, g := range grads {
-		results, called = append(results, g), append(called, names[i]+".grad")
+		results, called = append(results, g), append(called, distinct(names[i]+".grad", taken))
 	}
 	b.Loc = 0
 	b.Yield(results...)
 	f.Outputs = called
 	return c, b.Err()
+}
+
+// distinct is the name, with a number after it where it is taken.
+func distinct(name string, taken map[string]bool) string {
+	free := name
+	for i := 2; taken[free]; i++ {
+		free = fmt.Sprintf("%s.%d", name, i)
+	}
+	taken[free] = true
+	return free
 }
 
 // Append emits at the end of b's region the gradients of y with respect to each of wrt, all values of that region. Seed is the
@@ -100,6 +114,9 @@ func emit(b *ir.Builder, y, seed *ir.Value, wrt []*ir.Value, segments int) ([]*i
 			return nil, &ir.Error{Kind: ir.DTypeError, Loc: origin(v), Msg: fmt.Sprintf("a gradient of or with respect to %s", v.Type),
 				Remedy: "floats of 16, 32 and 64 bits have gradients: give one of these"}
 		}
+	}
+	if seed != nil && !b.Region().SameType(seed.Type, y.Type) {
+		return nil, &ir.Error{Kind: ir.DTypeError, Loc: origin(y), Msg: fmt.Sprintf("a cotangent of %s for %s", seed.Type, y.Type), Remedy: "give one of the same type"}
 	}
 	for _, v := range wrt {
 		t.active[v], t.targets[v] = true, true

@@ -49,18 +49,11 @@ func (t *tape) numbered(tuples *ir.Value, axis int64) *ir.Value {
 	if t.b.Err() != nil {
 		return tuples
 	}
-	last := int64(tuples.Rank() - 1)
-	one := t.b.Op(ir.Slice, &ir.SliceAttrs{Axes: []int64{last}, Steps: []int64{1}}, t.shapeOnes(tuples, last), t.b.Ints(0), t.b.Ints(1))
+	last := tuples.Rank() - 1
+	shape := slices.Clone(tuples.Shape())
+	shape[last] = ir.Size(1)
 	place := t.cast(t.along(t.count(t.size(tuples, axis)), axis, tuples.Rank()), tuples.DType())
-	return t.b.Op(ir.Concat, &ir.AxisAttrs{Axis: last}, t.plus(one, place), tuples)
-}
-
-// shapeOnes are zeros of the shape of x with one element along an axis.
-func (t *tape) shapeOnes(x *ir.Value, axis int64) *ir.Value {
-	shape := slices.Clone(x.Shape())
-	shape[axis] = ir.Size(1)
-	zero := t.b.Op(ir.Cast, &ir.CastAttrs{To: x.DType()}, t.b.Const(ir.Scalar(int64(0))))
-	return t.expand(zero, t.b.Dims(shape...))
+	return t.b.Op(ir.Concat, &ir.AxisAttrs{Axis: int64(last)}, t.expand(place, t.b.Dims(shape...)), tuples)
 }
 
 // places is a scatter seen from its rule: how values are read from and combined at its indices.

@@ -84,6 +84,40 @@ func TestParams(t *testing.T) {
 	}
 }
 
+// TestOutputs: what a gradient gives, and in which order.
+func TestOutputs(t *testing.T) {
+	m, err := ir.Parse(`module "outputs"
+func @main(%x: f32[n]) -> (y: f32[n], x.grad: f32[n], loss: f32[]) {
+  %0 = mul %x, %x : f32[n]
+  %1 = reduce_sum %0 {axes = [0]} : f32[]
+  yield %0, %x, %1
+}
+`, ir.ParseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		o    grad.Options
+		want []string
+	}{
+		{grad.Options{Loss: "loss"}, []string{"x.grad"}},
+		{grad.Options{Loss: "loss", Value: true}, []string{"loss", "x.grad"}},
+		{grad.Options{Loss: "y", Reduce: grad.Mean, Value: true}, []string{"loss", "x.grad"}},
+		{grad.Options{Loss: "loss", Value: true, Outputs: true}, []string{"y", "x.grad", "loss", "x.grad.2"}},
+		{grad.Options{Loss: "y", Reduce: grad.Mean, Value: true, Outputs: true}, []string{"y", "x.grad", "loss", "y.mean", "x.grad.2"}},
+	} {
+		c.o.Wrt = []string{"x"}
+		g, err := grad.Build(m, c.o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sound(t, g)
+		if diff := cmp.Diff(c.want, g.Main().Outputs); diff != "" {
+			t.Errorf("%+v (-want +got):\n%s", c.o, diff)
+		}
+	}
+}
+
 // TestErrors: each names what is wrong and the way out.
 func TestErrors(t *testing.T) {
 	m, err := ir.Parse(`module "errors"
@@ -116,6 +150,24 @@ func @main(%x: f32[n], %i: i64[n], %l: seq<f32[?]>, %s: string[n]) -> (y: f32[n]
 		if !errors.As(err, &e) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: %v, want %s", c.o, err, c.want)
 		}
+	}
+	grows, err := ir.Parse(`module "grows"
+func @main(%x: f32[n]) -> (y: f32[u0]) {
+  %0 = const [3] : i64[]
+  %1 = loop %0, none, %x {carried = 1} : f32[u0] loc("/grow", "Loop", 17) region(%2: i64[], %3: bool[], %4: f32[m]) {
+    %5 = concat %4, %4 {axis = 0} : f32[2*m]
+    %6 = mul %5, %5 : f32[2*m]
+    yield %3, %6
+  }
+  yield %1
+}
+`, ir.ParseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `node "/grow" (Loop, opset 17): the gradient of a loop that carries f32[m], whose shape may change from one iteration to the next; give the value one shape`
+	if _, err := grad.Build(grows, grad.Options{Wrt: []string{"x"}, Reduce: grad.Sum}); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %s", err, want)
 	}
 	if _, err := grad.Build(ir.NewModule("empty"), grad.Options{}); err == nil {
 		t.Error("the gradient of nothing")
