@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -96,8 +95,4 @@ func (d *decoding) run(n int) (seconds []float64, err error) {
 		}
 	}
 	return seconds, nil
-}
-
-func (d *decoding) finish() (*ir.Tensor, error) {
-	return d.last, errors.Join(d.session.Close(), d.exe.Close(), d.model.Close())
 }

@@ -50,6 +50,15 @@ func elementwiseCases() []gradCase {
 		add(of(k, nil, f64s(1, 2.2, 3), f64s(2)))
 		add(of(k, nil, f64s(1, 2.5, 3), f64s(2, 2, 2.1)))
 	}
+	for _, k := range []ir.Kind{ir.Min, ir.Max} {
+		for first := range 2 {
+			add(gradCase{name: k.String() + " with a constant", in: []*ir.Tensor{f64s(1, 2.2, 3)}, build: func(b *ir.Builder, x []*ir.Value) []*ir.Value {
+				args := []*ir.Value{x[0], x[0]}
+				args[first] = b.Float(ir.F64, 2)
+				return b.Ops(k, nil, nil, args...)
+			}})
+		}
+	}
 	yes := &ir.Tensor{DType: ir.Bool, Shape: []int{3}, Data: []byte{1, 0, 1}}
 	add(of(ir.Where, nil, yes, normal(2, 3), normal()))
 	add(of(ir.Where, nil, yes, normal(1), normal(2, 1)))

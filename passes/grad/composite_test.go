@@ -67,7 +67,7 @@ func gradients(t *testing.T, m *ir.Module, in []*ir.Tensor) []*ir.Tensor {
 			wrt = append(wrt, p.Name)
 		}
 	}
-	g, err := grad.Build(m, grad.Options{Wrt: wrt, Reduce: grad.MeanSquare})
+	g, err := grad.Build(m, grad.Options{Loss: m.Main().Outputs[0], Wrt: wrt, Reduce: grad.MeanSquare})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,8 +13,7 @@ type window struct {
 
 func (w window) axes() int { return len(w.strides) }
 
-// gradConv: for x the transposed convolution, d spread by the strides and convolved with the kernels turned round, or a product where windows
-// do not overlap; for w the product of d with the elements under each window; for the bias the sum.
+// gradConv: for x the transposed convolution, for w the product of d with the elements under each window, for the bias the sum.
 func gradConv(t *tape) {
 	a := t.op.Attrs.(*ir.ConvAttrs)
 	first, last := t.layout(a.NHWC)
@@ -49,10 +48,14 @@ func gradConv(t *tape) {
 	})
 }
 
-// operandOf is the cotangent of x.
+// operandOf is the cotangent of x: a product where windows do not overlap, a convolution for each phase of the strides, or one of d with
+// zeros between its elements.
 func (t *tape) operandOf(d, w, x *ir.Value, win window, groups int64) *ir.Value {
-	if groups == 1 && win.apart() {
+	switch {
+	case groups == 1 && win.apart():
 		return t.tiles(d, w, x, win)
+	case win.phased():
+		return t.phases(d, w, x, win, groups)
 	}
 	return t.spreadConv(d, t.turned(w, groups), x, win, groups)
 }

@@ -201,9 +201,20 @@ func gradMod(t *tape) {
 	})
 }
 
-// gradExtreme: to the operand that wins; equal operands get half each.
+// gradExtreme: to the operand that wins; equal operands get half each, or all of it where the other has no cotangent, as in PyTorch's clamp.
 func gradExtreme(t *tape) {
 	d, a, b := t.d(0), t.x(0), t.x(1)
+	if !t.wants(0) || !t.wants(1) {
+		beaten := func(x, y *ir.Value) *ir.Value { // x by y
+			if t.op.Kind == ir.Min {
+				return t.less(y, x)
+			}
+			return t.less(x, y)
+		}
+		t.give(0, func() *ir.Value { return t.unless(beaten(a, b), d) })
+		t.give(1, func() *ir.Value { return t.unless(beaten(b, a), d) })
+		return
+	}
 	tie := func() *ir.Value { return t.where(t.equal(a, b), t.scaled(d, 0.5)) }
 	first, second := t.less(b, a), t.less(a, b)
 	if t.op.Kind == ir.Min {

@@ -2,6 +2,7 @@ package grad_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"math"
@@ -56,7 +57,7 @@ func TestSuite(t *testing.T) {
 		})
 	}
 	const least = 1300
-	if passed < least {
+	if all := !strings.Contains(flag.Lookup("test.run").Value.String(), "/"); all && passed < least {
 		t.Errorf("%d outputs have gradients that were checked, want %d", passed, least)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/emilyc/emily/ir"
 	"github.com/emilyc/emily/lower/mlx"
@@ -138,4 +139,25 @@ func TestSessionFailures(t *testing.T) {
 	if _, err = s.Run(ctx, []ir.Datum{ones(2, 1), ir.TensorFrom([]int64{1, 2})}); !errors.Is(err, ErrClosed) {
 		t.Errorf("closed: %v", err)
 	}
+}
+
+// A run whose context ends, at whatever moment, either counts and gives its outputs or leaves the cache as it was.
+func TestSessionCancelled(t *testing.T) {
+	s := sumsSession(t, 0)
+	total, ended := 0, 0
+	for i := range 300 {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(i)*2*time.Microsecond)
+		_, err := s.Run(ctx, []ir.Datum{ones(1, 1), ir.TensorFrom([]int64{2})})
+		cancel()
+		switch {
+		case err == nil:
+			total++
+		case errors.Is(err, context.DeadlineExceeded):
+			ended++
+		default:
+			t.Fatal(err)
+		}
+	}
+	s.step(t, 2, total+2)
+	t.Logf("%d runs, %d ended early", total, ended)
 }
