@@ -1,6 +1,6 @@
 // Command benchmarks compares Emily with hand-written Python MLX, side by side: Emily in this process, each of the others
 // in one of its own, taking turns for some rounds, with the same weights, inputs, MLX, BLAS and number of threads. Times
-// include outputs that can be read on the host.
+// include bringing inputs from the host and the output to it.
 //
 //	go run ./examples/benchmarks [-gpu] [-only NAME] [-engines mlx,onnxruntime] GRAPHS
 //

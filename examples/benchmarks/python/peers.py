@@ -31,11 +31,13 @@ def torch_model(args, inputs, prepare):
     device = "cuda" if args.gpu else "cpu"
     dtype = torch.bfloat16 if args.bf16 else torch.float32
     model = prepare(MODELS[name].module().eval().to(device, dtype))
-    given = {n: torch.from_numpy(np.array(a)).to(device) for n, a in inputs.items()}
-    given = {n: a.to(dtype) if a.is_floating_point() else a for n, a in given.items()}
+    arrays = {n: torch.from_numpy(np.array(a)) for n, a in inputs.items()}
+    place = lambda a: a.to(device, dtype) if a.is_floating_point() else a.to(device)
+    given = {n: place(a) for n, a in arrays.items()}
 
     @torch.inference_mode()
     def run():
+        given.update((n, place(a)) for n, a in arrays.items() if not n.startswith("past_"))
         out = model(**past_of(given))
         return out.float().cpu().numpy()
 

@@ -373,8 +373,28 @@ func copyTensor(want ir.DType, d *tensorDesc) (ir.Datum, error) {
 		t.Shape[k] = int(n)
 		size *= int(n)
 	}
-	t.Data = append([]byte(nil), unsafe.Slice((*byte)(d.data), size)...) // append does not zero first
+	t.Data = copyBytes(unsafe.Slice((*byte)(d.data), size))
 	return t, nil
+}
+
+// copyBytes copies large results on several threads: most of the time goes into first touches of fresh pages.
+func copyBytes(src []byte) []byte {
+	const chunk = 4 << 20
+	if len(src) < 2*chunk {
+		return append([]byte(nil), src...) // append does not zero first
+	}
+	out := make([]byte, len(src))
+	var wg sync.WaitGroup
+	limit := make(chan struct{}, runtime.GOMAXPROCS(0))
+	for lo := 0; lo < len(src); lo += chunk {
+		limit <- struct{}{}
+		wg.Go(func() {
+			copy(out[lo:], src[lo:min(lo+chunk, len(src))])
+			<-limit
+		})
+	}
+	wg.Wait()
+	return out
 }
 
 func planError(plan *mlx.Plan, res *resultDesc) error {

@@ -39,7 +39,7 @@ inline array horner(Ctx& c, const array& x, std::initializer_list<float> coeffic
 }
 
 // longErf is how many elements it takes for products and sums to be faster than a scalar function of each.
-constexpr size_t longErf = 1 << 14;
+constexpr size_t longErf = 1 << 13;
 
 // erf: on the CPU MLX calls a scalar function for each element, eight times slower than the vectorised arithmetic of a rational
 // approximation: x P(x²) / Q(x²) over [-4, 4], outside of which erf is ±1 in f32. It errs by 4.2e-7, relatively, where mx::erf does
