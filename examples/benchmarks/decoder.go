@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -49,10 +50,12 @@ func (d *decoding) fillPast(names []string) error {
 	if err != nil {
 		return err
 	}
-	for k, p := range d.exe.Outputs() {
-		if at := slices.Index(names, strings.Replace(p.Name, "present", "past_key_values", 1)); at >= 0 {
-			d.inputs[at] = out[k]
+	for k, p := range d.exe.Outputs()[1:] {
+		at := slices.Index(names, strings.Replace(p.Name, "present", "past_key_values", 1))
+		if at < 0 {
+			return fmt.Errorf("output %q continues no input: present.* wants to continue past_key_values.*", p.Name)
 		}
+		d.inputs[at] = out[k+1]
 	}
 	return nil
 }
@@ -91,7 +94,7 @@ func (d *decoding) run(n int) (seconds []float64, err error) {
 		}
 		seconds = append(seconds, time.Since(start).Seconds())
 		if i == 0 {
-			d.last = out["logits"].(*ir.Tensor)
+			d.last = out[d.exe.Outputs()[0].Name].(*ir.Tensor)
 		}
 	}
 	return seconds, nil

@@ -99,6 +99,7 @@ class Graph(NamedTuple):
     module: Callable
     inputs: Callable  # examples by name
     free: dict  # the axes whose sizes are free, by input
+    outputs: list = None  # names, where they matter
 
 
 def tokens(*shape):
@@ -124,7 +125,8 @@ MODELS = {
     "qwen3-0.6b": Graph(
         Qwen3, step,
         {"input_ids": {0: "batch", 1: "sequence"}, "attention_mask": {0: "batch", 1: "total"}, "position_ids": {0: "batch", 1: "sequence"},
-         "past": [({0: "batch", 2: "past"}, {0: "batch", 2: "past"})] * 28}),
+         "past": [({0: "batch", 2: "past"}, {0: "batch", 2: "past"})] * 28},
+        ["logits"] + [f"present.{i}.{part}" for i in range(28) for part in ("key", "value")]),
 }
 
 
@@ -154,7 +156,8 @@ def export(name, folder):
     if isinstance(module, First):
         free = {"inputs": free}
     program = torch.onnx.export(
-        module, (), kwargs=inputs, dynamic_shapes=free, input_names=list(names(inputs)), opset_version=20, dynamo=True)
+        module, (), kwargs=inputs, dynamic_shapes=free, input_names=list(names(inputs)),
+        output_names=graph.outputs, opset_version=20, dynamo=True)
     program.save(folder / "model.onnx", external_data=True)
 
 

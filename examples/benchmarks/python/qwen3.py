@@ -26,7 +26,7 @@ def build(w, eps=1e-6):
         qwen3.ModelArgs(
             model_type="qwen3", hidden_size=words.shape[1], num_hidden_layers=layers, intermediate_size=len(gate),
             num_attention_heads=len(q) // head, num_key_value_heads=len(k) // head, head_dim=head, rms_norm_eps=eps,
-            vocab_size=len(words), max_position_embeddings=40960, rope_theta=w.rope_theta(), tie_word_embeddings=True,
+            vocab_size=len(words), max_position_embeddings=40960, rope_theta=w.rope_theta(head // 2), tie_word_embeddings=True,
         )
     )
     fill(model.model.embed_tokens, words)

@@ -99,10 +99,10 @@ class Weights:
         """The next matrix whose rows are gathered or added: of an embedding."""
         return self.array(self.queues["table"].pop(0))
 
-    def rope_theta(self):
-        """theta of the frequencies theta^(-i/n), a constant [1, n, 1]."""
-        n, name = next((t.dims[1], k) for k, t in self.constants.items() if self._rank(k) == 3 and t.dims[0] == t.dims[2] == 1)
-        return float(self.array(name)[0, 1, 0]) ** -n
+    def rope_theta(self, n):
+        """theta of the frequencies theta^(-i/n), a constant of n elements."""
+        known = (self.array(k).ravel() for k in self.constants if self._rank(k) > 0 and self._size(k) == n)
+        return float(next(f[1] for f in known if f[0] == 1 and f[1] < 1)) ** -n
 
     def named(self, suffix):
         return self.array(next(n for n in self.constants if n.endswith(suffix)))
