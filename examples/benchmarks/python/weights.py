@@ -43,7 +43,7 @@ class Weights:
                 self.queues["conv"].append((node.input[1], (list(node.input) + [None])[2]))
             case "LayerNormalization":
                 self.queues["norm"].append(tuple(node.input[1:3]))
-            case "Mul" if weight and self._rank(weight[0]) == 1 and self._size(weight[0]) > 1:
+            case "Mul" if weight and self._rank(weight[0]) == 1 and self._size(weight[0]) > 1 and not weight[0].endswith("inv_freq"):
                 self.queues["scale"].append(weight[0])
             case "Add" if weight and self._rank(weight[0]) == 2:  # of positions, whose indices were constant
                 self.queues["table"].append(weight[0])

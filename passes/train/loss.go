@@ -1,0 +1,61 @@
+package train
+
+import (
+	"slices"
+
+	"github.com/emilyc/emily/ir"
+)
+
+// addLoss appends mse or cross_entropy to f as an output, and returns the name of the output that is the loss.
+func addLoss(f *ir.Func, o Options) (string, error) {
+	build := losses[o.Loss]
+	if build == nil || slices.Contains(f.Outputs, o.Loss) {
+		return o.Loss, nil
+	}
+	at := slices.Index(f.Outputs, o.Output)
+	if o.Output == "" && len(f.Outputs) == 1 {
+		at = 0
+	}
+	if at < 0 {
+		return "", failure(f.Module, ir.ValueError, "name one of "+quoted(f.Outputs), "%s of the output %q, which is not there", o.Loss, o.Output)
+	}
+	for _, p := range f.Inputs() {
+		if p.Name == Labels {
+			return "", failure(f.Module, ir.ValueError, "rename it", "the model has an input %q already", Labels)
+		}
+	}
+	y := f.Results()[at]
+	last := f.Body.Terminator()
+	f.Body.Ops = f.Body.Ops[:len(f.Body.Ops)-1]
+	last.Detach()
+	b := &emitter{Builder: ir.NewBuilder(f.Body)}
+	loss, err := build(b, f, y)
+	if err != nil {
+		return "", err
+	}
+	b.Yield(loss)
+	f.Outputs = []string{o.Loss}
+	return o.Loss, b.Err()
+}
+
+var losses = map[string]func(b *emitter, f *ir.Func, y *ir.Value) (*ir.Value, error){"mse": mse, "cross_entropy": crossEntropy}
+
+// mse is the mean of (y − labels)².
+func mse(b *emitter, f *ir.Func, y *ir.Value) (*ir.Value, error) {
+	if !y.Type.IsTensor() || !y.DType().IsFloat() {
+		return nil, failure(f.Module, ir.DTypeError, "name a float output", "mse of %s", y.Type)
+	}
+	d := b.sub(y, f.Body.AddParam(Labels, y.Type))
+	return b.all(ir.ReduceMean, b.mul(d, d)), nil
+}
+
+// crossEntropy is the mean of −log_softmax(y) at the labels, the classes on axis 1, as torch.nn.functional.cross_entropy.
+func crossEntropy(b *emitter, f *ir.Func, y *ir.Value) (*ir.Value, error) {
+	if !y.Type.IsTensor() || !y.DType().IsFloat() || y.Rank() < 2 {
+		return nil, failure(f.Module, ir.ShapeError, "name an output of scores [N, classes, …]", "cross_entropy of %s", y.Type)
+	}
+	labels := f.Body.AddParam(Labels, ir.TensorOf(ir.I64, slices.Delete(slices.Clone(y.Shape()), 1, 2)...))
+	p := b.Op(ir.LogSoftmax, &ir.AxisAttrs{Axis: 1}, y)
+	at := b.Op(ir.Unsqueeze, &ir.AxesAttrs{Axes: []int64{1}}, labels)
+	return b.Op(ir.Neg, nil, b.all(ir.ReduceMean, b.Op(ir.GatherElements, &ir.AxisAttrs{Axis: 1}, p, at))), nil
+}

@@ -1,0 +1,168 @@
+package train
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/emilyc/emily/ir"
+)
+
+// Optimizer is an update rule with its hyperparameters; NewOptimizer gives those of PyTorch.
+type Optimizer struct {
+	Name           string // sgd, momentum, nesterov, adam, adamw, adagrad or lion
+	Momentum       float64
+	Beta1, Beta2   float64
+	Epsilon, Decay float64
+}
+
+// NewOptimizer is the optimiser of that name with the usual hyperparameters. The error is that of an unknown name.
+func NewOptimizer(name string) (Optimizer, error) {
+	o := Optimizer{Name: name, Momentum: 0.9, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8}
+	switch name {
+	case "adamw":
+		o.Decay = 0.01
+	case "adagrad":
+		o.Epsilon = 1e-10
+	case "lion":
+		o.Beta2 = 0.99
+	}
+	return o, o.check()
+}
+
+func (o Optimizer) check() error {
+	if rules[o.Name] == nil {
+		return fmt.Errorf("unknown optimiser %q: use one of %s", o.Name, quoted(slices.Sorted(maps.Keys(rules))))
+	}
+	for _, v := range []float64{o.Momentum, o.Beta1, o.Beta2} {
+		if !(v >= 0 && v < 1) {
+			return fmt.Errorf("%s with a momentum or beta of %v: give one from 0 up to 1", o.Name, v)
+		}
+	}
+	if !(o.Epsilon >= 0) || !(o.Decay >= 0) {
+		return fmt.Errorf("%s with an epsilon of %v and a decay of %v: neither may be negative", o.Name, o.Epsilon, o.Decay)
+	}
+	return nil
+}
+
+// update is what a rule works with.
+type update struct {
+	*emitter
+	o           Optimizer
+	rate, count *ir.Value
+}
+
+type rule func(u *update, p, g *ir.Value, slots []*ir.Value) (next *ir.Value, nextSlots []*ir.Value)
+
+// rules are those of torch.optim; Lion is that of Chen and others, Symbolic Discovery of Optimization Algorithms (2023).
+var rules = map[string]rule{"sgd": sgd, "momentum": momentum, "nesterov": nesterov, "adam": adam, "adamw": adamW, "adagrad": adagrad, "lion": lion}
+
+// slotsOf are the states that a rule keeps for each parameter.
+var slotsOf = map[string][]string{
+	"momentum": {"momentum"}, "nesterov": {"momentum"}, "adam": {"mean", "square"}, "adamw": {"mean", "square"}, "adagrad": {"square"}, "lion": {"mean"},
+}
+
+func sgd(u *update, p, g *ir.Value, _ []*ir.Value) (*ir.Value, []*ir.Value) {
+	return u.step(p, u.decayed(p, g)), nil
+}
+
+func momentum(u *update, p, g *ir.Value, s []*ir.Value) (*ir.Value, []*ir.Value) {
+	m := u.add(u.scale(s[0], u.o.Momentum), u.decayed(p, g))
+	return u.step(p, m), []*ir.Value{m}
+}
+
+func nesterov(u *update, p, g *ir.Value, s []*ir.Value) (*ir.Value, []*ir.Value) {
+	g = u.decayed(p, g)
+	m := u.add(u.scale(s[0], u.o.Momentum), g)
+	return u.step(p, u.add(g, u.scale(m, u.o.Momentum))), []*ir.Value{m}
+}
+
+func adam(u *update, p, g *ir.Value, s []*ir.Value) (*ir.Value, []*ir.Value) {
+	return u.adam(p, u.decayed(p, g), s)
+}
+
+// adamW takes the decay off the parameter, not through the gradient.
+func adamW(u *update, p, g *ir.Value, s []*ir.Value) (*ir.Value, []*ir.Value) {
+	return u.adam(u.shrunk(p), g, s)
+}
+
+func (u *update) adam(p, g *ir.Value, s []*ir.Value) (*ir.Value, []*ir.Value) {
+	m := u.mix(s[0], g, u.o.Beta1)
+	v := u.mix(s[1], u.mul(g, g), u.o.Beta2)
+	root := u.Op(ir.Sqrt, nil, u.div(v, u.correction(u.o.Beta2)))
+	return u.step(p, u.div(u.div(m, u.correction(u.o.Beta1)), u.add(root, u.number(u.o.Epsilon)))), []*ir.Value{m, v}
+}
+
+// correction is 1 − β^count.
+func (u *update) correction(beta float64) *ir.Value {
+	return u.sub(u.number(1), u.Op(ir.Pow, nil, u.number(beta), u.count))
+}
+
+func adagrad(u *update, p, g *ir.Value, s []*ir.Value) (*ir.Value, []*ir.Value) {
+	g = u.decayed(p, g)
+	v := u.add(s[0], u.mul(g, g))
+	return u.step(p, u.div(g, u.add(u.Op(ir.Sqrt, nil, v), u.number(u.o.Epsilon)))), []*ir.Value{v}
+}
+
+func lion(u *update, p, g *ir.Value, s []*ir.Value) (*ir.Value, []*ir.Value) {
+	way := u.Op(ir.Sign, nil, u.mix(s[0], g, u.o.Beta1))
+	return u.step(u.shrunk(p), way), []*ir.Value{u.mix(s[0], g, u.o.Beta2)}
+}
+
+// step is p − rate·d.
+func (u *update) step(p, d *ir.Value) *ir.Value { return u.sub(p, u.mul(d, u.rate)) }
+
+func (u *update) decayed(p, g *ir.Value) *ir.Value {
+	if u.o.Decay == 0 {
+		return g
+	}
+	return u.add(g, u.scale(p, u.o.Decay))
+}
+
+func (u *update) shrunk(p *ir.Value) *ir.Value {
+	if u.o.Decay == 0 {
+		return p
+	}
+	return u.sub(p, u.mul(p, u.scale(u.rate, u.o.Decay)))
+}
+
+// emitter builds f32 arithmetic.
+type emitter struct{ *ir.Builder }
+
+func (b *emitter) add(x, y *ir.Value) *ir.Value { return b.Op(ir.Add, nil, x, y) }
+func (b *emitter) sub(x, y *ir.Value) *ir.Value { return b.Op(ir.Sub, nil, x, y) }
+func (b *emitter) mul(x, y *ir.Value) *ir.Value { return b.Op(ir.Mul, nil, x, y) }
+func (b *emitter) div(x, y *ir.Value) *ir.Value { return b.Op(ir.Div, nil, x, y) }
+
+func (b *emitter) number(v float64) *ir.Value { return b.Float(ir.F32, v) }
+
+func (b *emitter) scale(x *ir.Value, by float64) *ir.Value { return b.mul(x, b.number(by)) }
+
+// mix is β·x + (1 − β)·y.
+func (b *emitter) mix(x, y *ir.Value, beta float64) *ir.Value {
+	return b.add(b.scale(x, beta), b.scale(y, 1-beta))
+}
+
+// all reduces x over every axis.
+func (b *emitter) all(k ir.Kind, x *ir.Value) *ir.Value {
+	axes := make([]int64, x.Rank())
+	for i := range axes {
+		axes[i] = int64(i)
+	}
+	return b.Op(k, &ir.ReduceAttrs{Axes: axes}, x)
+}
+
+// clip scales gradients by min(1, norm/(global norm + 1e-6)), as torch.nn.utils.clip_grad_norm_.
+func (b *emitter) clip(grads []*ir.Value, norm float64) []*ir.Value {
+	sum := b.number(0)
+	for _, g := range grads {
+		sum = b.add(sum, b.all(ir.ReduceSum, b.mul(g, g)))
+	}
+	by := b.div(b.number(norm), b.add(b.Op(ir.Sqrt, nil, sum), b.number(1e-6)))
+	by = b.Op(ir.Min, nil, by, b.number(1))
+	out := make([]*ir.Value, len(grads))
+	for i, g := range grads {
+		out[i] = b.mul(g, by)
+	}
+	return out
+}

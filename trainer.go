@@ -1,0 +1,161 @@
+package emily
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/emilyc/emily/ir"
+	"github.com/emilyc/emily/passes/train"
+)
+
+// Trainer trains a model step by step. A step is one program, run at once: loss, gradients, and what the optimiser makes of
+// parameters and its own state, which the trainer hands on from a step to the next. Its methods are not safe for concurrent use.
+//
+//	optimizer, err := train.NewOptimizer("adamw")
+//	t, err := emily.NewTrainer(ctx, model, train.Options{Loss: "mse", Optimizer: optimizer})
+//	loss, err := t.Step(ctx, 1e-3, map[string]ir.Datum{"x": x, train.Labels: y})
+//	err = emily.WriteONNX(trained, "trained.onnx") // of trained, err := t.Module()
+type Trainer struct {
+	model  *Model
+	step   *Model // the program of a step
+	plan   *train.Step
+	exe    *Executable
+	values []*ir.Tensor
+	count  int
+	batch  []Port
+}
+
+// NewTrainer compiles the step of m. The trainer is closed for itself; m may be closed before it. Errors are those of Model.Module, train.Build and
+// Model.Compile.
+func NewTrainer(ctx context.Context, m *Model, o train.Options, opts ...CompileOption) (*Trainer, error) {
+	module, err := m.Module()
+	if err != nil {
+		return nil, err
+	}
+	plan, err := train.Build(module, o)
+	if err != nil {
+		return nil, err
+	}
+	t := &Trainer{model: m, plan: plan, values: slices.Clone(plan.Values)}
+	if t.step, err = m.derived(plan.Module); err != nil {
+		return nil, err
+	}
+	if t.exe, err = t.step.Compile(ctx, opts...); err != nil {
+		return nil, errors.Join(err, t.step.Close())
+	}
+	t.batch = t.step.inputs[len(t.values) : len(t.step.inputs)-2]
+	return t, nil
+}
+
+// Inputs are what a step takes: those of the model, and the labels of a built-in loss.
+func (t *Trainer) Inputs() []Port { return slices.Clone(t.batch) }
+
+// Count is how many steps were made, with those of a checkpoint that was loaded.
+func (t *Trainer) Count() int { return t.count }
+
+// Step makes a step at the learning rate, and returns the loss before it. One that fails changes nothing. Errors are those of Executable.Run.
+func (t *Trainer) Step(ctx context.Context, rate float64, batch map[string]ir.Datum) (float64, error) {
+	list, err := order(t.model.Name(), t.batch, batch)
+	if err != nil {
+		return 0, err
+	}
+	inputs := make([]ir.Datum, 0, len(t.step.inputs))
+	for _, v := range t.values {
+		inputs = append(inputs, v)
+	}
+	inputs = append(append(inputs, list...), ir.Scalar(float32(rate)), ir.Scalar(float32(t.count+1)))
+	outputs, err := t.exe.RunOrdered(ctx, inputs)
+	if err != nil {
+		return 0, err
+	}
+	for i, v := range outputs[1:] {
+		t.values[i] = v.(*ir.Tensor)
+	}
+	t.count++
+	return outputs[0].(*ir.Tensor).Floats()[0], nil
+}
+
+// Parameters are the values of what is trained, by name. They do not change.
+func (t *Trainer) Parameters() map[string]*ir.Tensor {
+	named := map[string]*ir.Tensor{}
+	for i, n := range t.plan.Names[:t.plan.Params] {
+		named[n] = t.values[i]
+	}
+	return named
+}
+
+// Module is the model with the parameters as they are now. It views the model's file, which must be open as long as it is used.
+func (t *Trainer) Module() (*ir.Module, error) {
+	m, err := t.model.Module()
+	if err != nil {
+		return nil, err
+	}
+	return m, train.SetConstants(m, t.plan.Names[:t.plan.Params], t.values[:t.plan.Params])
+}
+
+// countName is what the number of steps is called in a checkpoint.
+const countName = "step"
+
+// Save writes parameters, the optimiser's state and the number of steps as a checkpoint, which replaces path when all of it is
+// written. A checkpoint is a bundle (.safetensors) of a program that gives them.
+func (t *Trainer) Save(path string) error {
+	m := &ir.Module{Name: "checkpoint"}
+	f := m.NewFunc("main")
+	b := ir.NewBuilder(f.Body)
+	var results []*ir.Value
+	for i, n := range t.plan.Names {
+		v := b.Const(t.values[i])
+		v.Name = n
+		results = append(results, v)
+	}
+	results = append(results, b.Const(ir.Scalar(int64(t.count))))
+	b.Yield(results...)
+	f.Outputs = append(slices.Clone(t.plan.Names), countName)
+	if err := b.Err(); err != nil {
+		return err
+	}
+	return WriteBundle(m, path)
+}
+
+// Restore goes on from a checkpoint: the steps after it are bit for bit those of the trainer that saved it. The error says what of the checkpoint
+// does not fit the model and the optimiser; the trainer is as it was then.
+func (t *Trainer) Restore(path string) error {
+	saved, err := Load(path)
+	if err != nil {
+		return err
+	}
+	defer saved.Close()
+	m, err := saved.Module()
+	if err != nil {
+		return err
+	}
+	f := m.Main()
+	if want := append(slices.Clone(t.plan.Names), countName); !slices.Equal(f.Outputs, want) {
+		return fmt.Errorf("%s: holds %d tensors, not the %d of this model and optimiser: train with the options that it was saved with", path, len(f.Outputs), len(want))
+	}
+	values := make([]*ir.Tensor, len(f.Outputs))
+	for i, v := range f.Results() {
+		if v.Def == nil || v.Def.Kind != ir.Const {
+			return fmt.Errorf("%s: %q is no constant: not a checkpoint", path, f.Outputs[i])
+		}
+		if i < len(t.values) && !v.Type.Equal(t.values[i].Type()) || i == len(t.values) && !v.Type.Equal(ir.TensorOf(ir.I64)) {
+			return fmt.Errorf("%s: %q is %s, which does not fit the model", path, f.Outputs[i], v.Type)
+		}
+		c, err := v.Def.Attrs.(*ir.ConstAttrs).Tensor()
+		if err != nil {
+			return err
+		}
+		values[i] = &ir.Tensor{DType: c.DType, Shape: c.Shape, Data: slices.Clone(c.Data)}
+	}
+	count := values[len(t.values)].Ints()[0]
+	if count < 0 {
+		return fmt.Errorf("%s: %d steps: not a checkpoint", path, count)
+	}
+	t.values, t.count = values[:len(t.values)], int(count)
+	return nil
+}
+
+// Close frees what steps use.
+func (t *Trainer) Close() error { return errors.Join(t.exe.Close(), t.step.Close()) }
