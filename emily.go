@@ -41,8 +41,9 @@ type Port struct {
 }
 
 type loadOptions struct {
-	dims   map[string]int64
-	values map[string]*ir.Tensor
+	dims     map[string]int64
+	values   map[string]*ir.Tensor
+	unpadded bool
 }
 
 // LoadOption says how a model is loaded.
@@ -77,6 +78,14 @@ func Load(path string, opts ...LoadOption) (*Model, error) {
 
 func (m *Model) load() error {
 	base, err := m.src.module(m.opts.dims, m.opts.values)
+	if m.opts.unpadded {
+		if err == nil {
+			err = withoutPadding(base)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	var needs *onnx.NeedsValue
 	switch s, isONNX := m.src.(onnxSource); {
 	case err == nil:

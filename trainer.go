@@ -74,7 +74,7 @@ func (t *Trainer) Step(ctx context.Context, rate float64, batch map[string]ir.Da
 		t.values[i] = v.(*ir.Tensor)
 	}
 	t.count++
-	return outputs[0].(*ir.Tensor).Floats()[0], nil
+	return float64(ir.View[float32](outputs[0].(*ir.Tensor))[0]), nil
 }
 
 // Parameters are the values of what is trained, by name. They do not change.

@@ -3,6 +3,7 @@ package conformance
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"testing"
 
@@ -35,7 +36,7 @@ func TestSessions(t *testing.T) {
 								t.Skip("MLX is not set up: ", err)
 							}
 						}
-						compareSteps(t, name, steps, Lanes, capacity, emily.WithBackend(backend), emily.WithPipeline(list...))
+						compareSteps(t, loadDecoder(t, name), steps, Lanes, capacity, emily.WithBackend(backend), emily.WithPipeline(list...))
 					})
 				}
 			}
@@ -51,7 +52,7 @@ func TestHalfSessions(t *testing.T) {
 	for _, name := range decoders {
 		t.Run(name, func(t *testing.T) {
 			steps := explicitSteps(t, name, []int{5, 1, 3})
-			compareSteps(t, name, steps, Tolerances{ir.F32: Lanes[ir.BF16]}, 0, emily.WithBackend(emily.MLX), emily.WithPrecision(ir.BF16))
+			compareSteps(t, loadDecoder(t, name), steps, Tolerances{ir.F32: Lanes[ir.BF16]}, 0, emily.WithBackend(emily.MLX), emily.WithPrecision(ir.BF16))
 		})
 	}
 }
@@ -59,9 +60,9 @@ func TestHalfSessions(t *testing.T) {
 // step is what goes into a step without its caches, and what comes out.
 type step struct{ in, out map[string]ir.Datum }
 
-func loadDecoder(t *testing.T, name string) *emily.Model {
+func loadDecoder(t *testing.T, name string, opts ...emily.LoadOption) *emily.Model {
 	t.Helper()
-	m, err := emily.Load(filepath.Join("testdata", "zoo", name, "model.onnx"))
+	m, err := emily.Load(filepath.Join("testdata", "zoo", name, "model.onnx"), opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,8 +70,8 @@ func loadDecoder(t *testing.T, name string) *emily.Model {
 	return m
 }
 
-// explicitSteps runs the model in the interpreter on that many tokens at a time.
-func explicitSteps(t *testing.T, name string, tokens []int) []step {
+// explicitSteps runs the model in the interpreter on that many tokens at a time. Inputs that are not given beside them are random.
+func explicitSteps(t *testing.T, name string, tokens []int, beside ...map[string]ir.Datum) []step {
 	model := loadDecoder(t, name)
 	m, err := model.Module()
 	if err != nil {
@@ -98,8 +99,9 @@ func explicitSteps(t *testing.T, name string, tokens []int) []step {
 	var steps []step
 	for i, n := range tokens {
 		given := map[string]ir.Datum{"input_ids": tokensOf(i, n)}
-		for k, v := range past {
-			given[k] = v
+		maps.Copy(given, past)
+		if len(beside) > 0 {
+			maps.Copy(given, beside[i])
 		}
 		list, _, err := MakeInputs(f, InputOptions{Seed: uint64(i), Given: given})
 		if err != nil {
@@ -135,8 +137,8 @@ func tokensOf(seed, n int) *ir.Tensor {
 	return ir.TensorFrom(ids, 1, n)
 }
 
-func compareSteps(t *testing.T, name string, steps []step, tol Tolerances, capacity int, opts ...emily.CompileOption) {
-	exe, err := loadDecoder(t, name).Compile(context.Background(), opts...)
+func compareSteps(t *testing.T, model *emily.Model, steps []step, tol Tolerances, capacity int, opts ...emily.CompileOption) {
+	exe, err := model.Compile(context.Background(), opts...)
 	if err != nil {
 		t.Fatal(err)
 	}

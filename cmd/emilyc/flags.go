@@ -19,9 +19,10 @@ import (
 
 // modelFlags are those of the verbs that take one model.
 type modelFlags struct {
-	dims   []string
-	inputs []string
-	seed   uint64
+	dims      []string
+	inputs    []string
+	seed      uint64
+	noPadding bool
 }
 
 const (
@@ -37,6 +38,7 @@ func (f *modelFlags) add(cmd *cobra.Command) {
 	addDims(cmd, &f.dims)
 	cmd.Flags().StringArrayVarP(&f.inputs, "input", "i", nil, inputHelp)
 	cmd.Flags().Uint64Var(&f.seed, "seed", 0, "of random inputs")
+	cmd.Flags().BoolVar(&f.noPadding, "no-padding", false, "of a decoder: make attention_mask and position_ids from the length of its cache")
 }
 
 // parseDims reads name=N.
@@ -75,7 +77,11 @@ func (f *modelFlags) load(cmd *cobra.Command, path string) (*loaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	model, err := emily.Load(path, emily.WithDims(dims))
+	opts := []emily.LoadOption{emily.WithDims(dims)}
+	if f.noPadding {
+		opts = append(opts, emily.WithoutPadding())
+	}
+	model, err := emily.Load(path, opts...)
 	if err != nil {
 		return nil, err
 	}

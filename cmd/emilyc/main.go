@@ -67,7 +67,7 @@ var errDiffers = errors.New("differs")
 
 // verbs are the commands, in the order of help.
 var verbs = []func(*options) *cobra.Command{
-	newVerify, newRun, newCompile, newInspect, newBench, newOpt, newGrad, newOps, newConformance, newSetup, newDoctor, newVersion,
+	newVerify, newRun, newCompile, newInspect, newBench, newOpt, newGrad, newTrain, newOps, newConformance, newSetup, newDoctor, newVersion,
 }
 
 func newRoot() *cobra.Command {

@@ -31,6 +31,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("ZOO", zoo)
 			e.Setenv("BAD", bad)
+			e.Setenv("SAMPLES", filepath.Join(filepath.Dir(bad), "samples.npz")) // for train: x, labels
 			for _, name := range []string{"HOME", "XDG_CACHE_HOME", "EMILY_MLX", "EMILY_PYTHON"} {
 				if v, ok := os.LookupEnv(name); ok {
 					e.Setenv(name, v)

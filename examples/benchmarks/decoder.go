@@ -38,40 +38,31 @@ func (d *decoding) fillPast(names []string) error {
 	if len(d.prompt) == 0 {
 		return nil
 	}
-	in, inputs := step(d.prompt, 0), make([]ir.Datum, len(names))
-	for i, name := range names {
-		if inputs[i] = in[name]; in[name] == nil {
-			s := slices.Clone(d.inputs[i].(*ir.Tensor).Shape)
+	in := step(d.prompt)
+	for _, p := range d.exe.Inputs() {
+		if at := slices.Index(names, p.Name); in[p.Name] == nil {
+			s := slices.Clone(d.inputs[at].(*ir.Tensor).Shape)
 			s[2] = 0
-			inputs[i] = ir.NewTensor(ir.F32, s...)
+			in[p.Name] = ir.NewTensor(ir.F32, s...)
 		}
 	}
-	out, err := d.exe.RunOrdered(context.Background(), inputs)
+	out, err := d.exe.Run(context.Background(), in)
 	if err != nil {
 		return err
 	}
-	for k, p := range d.exe.Outputs()[1:] {
+	for _, p := range d.exe.Outputs()[1:] {
 		at := slices.Index(names, strings.Replace(p.Name, "present", "past_key_values", 1))
 		if at < 0 {
 			return fmt.Errorf("output %q continues no input: present.* wants to continue past_key_values.*", p.Name)
 		}
-		d.inputs[at] = out[k+1]
+		d.inputs[at] = out[p.Name]
 	}
 	return nil
 }
 
-// step are the inputs for tokens behind past ones.
-func step(tokens []int64, past int) map[string]ir.Datum {
-	ones, at := make([]int64, past+len(tokens)), make([]int64, len(tokens))
-	for i := range ones {
-		ones[i] = 1
-	}
-	for i := range at {
-		at[i] = int64(past + i)
-	}
-	return map[string]ir.Datum{
-		"input_ids": ir.TensorFrom(tokens, 1, len(tokens)), "attention_mask": ir.TensorFrom(ones, 1, len(ones)), "position_ids": ir.TensorFrom(at, 1, len(at)),
-	}
+// step are the inputs for tokens: without padding, there are no others.
+func step(tokens []int64) map[string]ir.Datum {
+	return map[string]ir.Datum{"input_ids": ir.TensorFrom(tokens, 1, len(tokens))}
 }
 
 // run makes n steps that follow one another after the prompt; a prefill begins anew each time.
@@ -82,11 +73,11 @@ func (d *decoding) run(n int) (seconds []float64, err error) {
 			d.session.Reset()
 		}
 		if i == 0 && len(d.prompt) > 0 {
-			if _, err := d.session.Run(ctx, step(d.prompt, 0)); err != nil {
+			if _, err := d.session.Run(ctx, step(d.prompt)); err != nil {
 				return nil, err
 			}
 		}
-		in := step(d.tokens, d.session.Len())
+		in := step(d.tokens)
 		start := time.Now()
 		out, err := d.session.Run(ctx, in)
 		if err != nil {

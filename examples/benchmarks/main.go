@@ -74,12 +74,17 @@ func compare(ctx context.Context, w io.Writer, b benchmark, o options) error {
 	if err != nil {
 		return err
 	}
-	own, err := startEmily(ctx, path, inputs, o.compileOptions()...)
+	past, decodes := b.sizes[pastSize]
+	var load []emily.LoadOption
+	if decodes {
+		load = append(load, emily.WithoutPadding()) // as mlx-lm
+	}
+	own, err := startEmily(ctx, path, inputs, load, o.compileOptions()...)
 	if err != nil {
 		return err
 	}
 	mine := engine(own)
-	if past, is := b.sizes[pastSize]; is {
+	if decodes {
 		if mine, err = startDecoding(own, names, int(past)); err != nil {
 			return err
 		}

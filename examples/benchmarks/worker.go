@@ -35,8 +35,8 @@ type local struct {
 	last   *ir.Tensor
 }
 
-func startEmily(ctx context.Context, path string, inputs []ir.Datum, opts ...emily.CompileOption) (*local, error) {
-	model, err := emily.Load(path)
+func startEmily(ctx context.Context, path string, inputs []ir.Datum, load []emily.LoadOption, opts ...emily.CompileOption) (*local, error) {
+	model, err := emily.Load(path, load...)
 	if err != nil {
 		return nil, err
 	}

@@ -26,19 +26,38 @@ func limitMatMul(op *ir.Op, opts Options) string {
 
 // lowerMatMul: mx.matmul, which is of floats only.
 func lowerMatMul(l *lowering, op *ir.Op) {
-	a, b, d := l.reg(op.Args[0]), l.reg(op.Args[1]), op.Result().DType()
+	a, d := l.reg(op.Args[0]), op.Result().DType()
 	if d.IsFloat() {
-		l.set(op, l.b.Call(MatMul, a, b))
+		l.set(op, l.b.Call(MatMul, a, l.factor(op.Args[1])))
 		return
 	}
-	l.set(op, l.intMatMul(a, b, d))
+	l.set(op, l.intMatMul(a, l.reg(op.Args[1]), d))
+}
+
+// factor is the right-hand side of a product. A GPU reads a matrix of weights faster with its columns contiguous, as
+// mlx.nn.Linear keeps it; the setup program turns it once.
+func (l *lowering) factor(v *ir.Value) Reg {
+	r := l.reg(v)
+	if l.opts.Device != GPU || v.Rank() != 2 || !isWeight(v) {
+		return r
+	}
+	turn := func(r Reg) Reg { return l.b.Call(Transpose, r, []int{1, 0}) }
+	return turn(l.b.Call(Contiguous, turn(r)))
+}
+
+// isWeight reports whether v is a constant, cast or transposed maybe.
+func isWeight(v *ir.Value) bool {
+	for v.Def != nil && (v.Def.Kind == ir.Cast || v.Def.Kind == ir.Transpose) {
+		v = v.Def.Args[0]
+	}
+	return v.Def != nil && v.Def.Kind == ir.Const
 }
 
 // lowerLinear: mx.addmm, whose alpha and beta take in the factor of x, and the one that the user of the result wants.
 func lowerLinear(l *lowering, op *ir.Op) {
 	x, factor := l.asMultiple(op.Args[0])
 	s := wantedBy(op.Result())
-	r := l.b.Call(AddMM, l.reg(op.Args[2]), x, l.reg(op.Args[1]), s*factor, s)
+	r := l.b.Call(AddMM, l.reg(op.Args[2]), x, l.factor(op.Args[1]), s*factor, s)
 	if s == 1 {
 		l.set(op, r)
 		return

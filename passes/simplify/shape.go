@@ -22,6 +22,8 @@ var shapeRules = []rewrite.Rule{
 		Kinds: []ir.Kind{ir.Reshape}, Rewrite: transposeBetween},
 	{Name: "same-size", Doc: "expand, tile, pad or slice that changes no size: x", Kinds: []ir.Kind{ir.Expand, ir.Tile, ir.Pad, ir.Slice}, Rewrite: sameSize},
 	{Name: "expand-chain", Doc: "expand of expand: one", Kinds: []ir.Kind{ir.Expand}, Rewrite: expandChain},
+	{Name: "parts-of-scalar", Doc: "gather, gather_nd, slice, transpose, reshape, unsqueeze and squeeze of an expanded scalar: an expand of it",
+		Kinds: []ir.Kind{ir.Gather, ir.GatherND, ir.Slice, ir.Transpose, ir.Reshape, ir.Unsqueeze, ir.Squeeze}, Rewrite: partsOfScalar},
 	{Name: "concat-of-one", Doc: "concat of one operand: x", Kinds: []ir.Kind{ir.Concat}, Rewrite: concatOfOne},
 	{Name: "concat-of-empty", Doc: "operands without elements leave a concat", Kinds: []ir.Kind{ir.Concat}, Rewrite: concatOfEmpty},
 	{Name: "concat-of-split", Doc: "concat of all results of a split: x", Kinds: []ir.Kind{ir.Concat}, Rewrite: concatOfSplit},
@@ -188,6 +190,16 @@ func expandChain(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
 	inner := rewrite.Def(op.Args[0], ir.Expand)
 	shape := op.Result().Type.Shape
 	if inner == nil || !rw.Defined(shape...) || len(shape) > ir.MaxSym {
+		return nil
+	}
+	return rewrite.One(rw.Op(ir.Expand, nil, inner.Args[0], rw.Dims(shape...)))
+}
+
+// partsOfScalar is of ops whose elements are some of their first operand's.
+func partsOfScalar(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
+	inner := rewrite.Def(op.Args[0], ir.Expand)
+	shape := op.Result().Type.Shape
+	if inner == nil || inner.Args[0].Rank() > 0 || !rw.Defined(shape...) || len(shape) > ir.MaxSym {
 		return nil
 	}
 	return rewrite.One(rw.Op(ir.Expand, nil, inner.Args[0], rw.Dims(shape...)))

@@ -30,7 +30,7 @@ const (
 // Step is the program of a step, and what it starts from.
 type Step struct {
 	// Module's inputs are Values, then the model's own, the labels where the loss has some, the rate and the count. Its outputs are
-	// the loss, and the next Values.
+	// the loss in f32, and the next Values.
 	Module *ir.Module
 	Names  []string     // of Values: parameters, then their states, named as these are with the slot after them
 	Params int          // how many of Values are parameters
@@ -97,7 +97,11 @@ func (s *Step) update(own int, o Options) error {
 	u := update{emitter: b, o: o.Optimizer}
 	u.rate, u.count = f.Body.AddParam(Rate, ir.TensorOf(ir.F32)), f.Body.AddParam(Count, ir.TensorOf(ir.F32))
 	rest = append(rest, u.rate, u.count)
-	next, states, nextStates := []*ir.Value{results[0]}, []*ir.Value{}, []*ir.Value{}
+	loss := results[0]
+	if loss.DType() != ir.F32 {
+		loss = b.Op(ir.Cast, &ir.CastAttrs{To: ir.F32}, loss)
+	}
+	next, states, nextStates := []*ir.Value{loss}, []*ir.Value{}, []*ir.Value{}
 	for i, p := range params {
 		if p.DType() != ir.F32 {
 			return failure(s.Module, ir.DTypeError, "train a model in f32", "the parameter %q is %s", p.Name, p.Type)
