@@ -50,7 +50,8 @@ func WithPrecision(d ir.DType) CompileOption { return func(o *compileOptions) { 
 func WithFallback(f mlx.Fallback) CompileOption { return func(o *compileOptions) { o.fallback = f } }
 
 // WithMLXCompile runs programs under mx::compile, which fuses stretches of elementwise ops, but for those with loops,
-// branches or sizes that depend on values. It needs a C++ compiler at run time on a CPU; see docs/lanes.md.
+// branches or sizes that depend on values. It needs a C++ compiler at run time on a CPU; see docs/lanes.md. On a GPU a
+// program whose sizes are all known runs so without being asked.
 func WithMLXCompile() CompileOption { return func(o *compileOptions) { o.compiled = true } }
 
 // WithVerifier has the verifier run after every pass.

@@ -34,21 +34,17 @@ func withoutPadding(m *ir.Module) error {
 	if err := u.measure(); err != nil {
 		return err
 	}
+	gone := u.takeOut()
+	if len(gone) == 0 {
+		return u.err("no input is called "+strings.Join(padding, " or "), "")
+	}
 	imported := u.main.Body.Ops
 	u.main.Body.Ops = nil
 	sizes := map[ir.Dim]ir.Dim{}
-	made := 0
-	for _, p := range slices.Clone(u.main.Inputs()) {
-		if !slices.Contains(padding, p.Name) {
-			continue
-		}
+	for _, p := range gone {
 		if err := u.replace(p, sizes); err != nil {
 			return err
 		}
-		made++
-	}
-	if made == 0 {
-		return u.err("no input is called "+strings.Join(padding, " or "), "")
 	}
 	u.main.Body.Ops = append(u.main.Body.Ops, imported...)
 	renameSizes(u.main.Body, sizes)
@@ -74,7 +70,22 @@ func (u *unpadding) measure() error {
 	return u.err("no output is an input with new elements behind it: no cache says how long the past is", "give the mask and the positions as inputs")
 }
 
-// replace makes the input p a value, and notes what its sizes are that no other input tells.
+// takeOut removes the inputs for padding from the function, whose ops still use them.
+func (u *unpadding) takeOut() (gone []*ir.Value) {
+	var rest []*ir.Value
+	for _, p := range u.main.Inputs() {
+		if slices.Contains(padding, p.Name) {
+			gone = append(gone, p)
+			continue
+		}
+		p.Index = int32(len(rest))
+		rest = append(rest, p)
+	}
+	u.main.Body.Params = rest
+	return gone
+}
+
+// replace makes the input p a value, and notes what sizes are that no other input tells.
 func (u *unpadding) replace(p *ir.Value, sizes map[ir.Dim]ir.Dim) error {
 	shape, build := ir.Shape{u.batch, u.all}, ones
 	if p.Name == "position_ids" {
@@ -83,22 +94,17 @@ func (u *unpadding) replace(p *ir.Value, sizes map[ir.Dim]ir.Dim) error {
 	if p.Rank() != 2 || !p.DType().IsInt() && p.DType() != ir.Bool {
 		return u.err(fmt.Sprintf("the input %q is %s, not integers for each sequence and token", p.Name, p.Type), "give it as an input")
 	}
-	params := slices.DeleteFunc(u.main.Body.Params, func(q *ir.Value) bool { return q == p })
 	for i, d := range p.Shape() {
-		want := shape[i]
-		if u.main.Body.SameDim(d, want) && told(params, d) {
-			continue
-		}
-		if d.Op() == ir.DimSym && !told(params, d) {
+		want, known := shape[i], sizes[d]
+		switch {
+		case i == 0 && u.told(d): // a cache may have heads on its first axis
+			shape[0] = d
+		case d.Op() == ir.DimSym && !u.told(d) && u.told(want) && (known.Is(0) || known == want):
 			sizes[d] = want
-		} else if !u.main.Body.Assume(ir.Fact{Rel: ir.EQ, A: d, B: want}) {
+		case !u.told(d) || !u.told(want) || !u.main.Body.Assume(ir.Fact{Rel: ir.EQ, A: d, B: want}):
 			return u.err(fmt.Sprintf("size %s of the input %q cannot be %s", d, p.Name, want), "give it as an input")
 		}
 	}
-	for i, q := range params {
-		q.Index = int32(i)
-	}
-	u.main.Body.Params = params
 	b := ir.NewBuilder(u.main.Body)
 	v := b.Op(ir.Expand, nil, build(b, p.DType()), b.Dims(shape...))
 	if b.Err() != nil {
@@ -108,11 +114,11 @@ func (u *unpadding) replace(p *ir.Value, sizes map[ir.Dim]ir.Dim) error {
 	return nil
 }
 
-// told reports whether the shapes of params say what all symbols of d are.
-func told(params []*ir.Value, d ir.Dim) bool {
+// told reports whether the shapes of the other inputs say what all symbols of d are.
+func (u *unpadding) told(d ir.Dim) bool {
 	ok := true
 	d.Symbols(func(s ir.Dim) {
-		ok = ok && slices.ContainsFunc(params, func(p *ir.Value) bool { return slices.Contains(p.Shape(), s) })
+		ok = ok && slices.ContainsFunc(u.main.Inputs(), func(p *ir.Value) bool { return slices.Contains(p.Shape(), s) })
 	})
 	return ok
 }
@@ -139,7 +145,9 @@ func renameSizes(r *ir.Region, sizes map[ir.Dim]ir.Dim) {
 	r.Facts = ir.Facts{}
 	for _, f := range facts {
 		f.A, f.B = renamed(f.A, sizes), renamed(f.B, sizes)
-		r.Assume(f)
+		if proved, _ := r.Implied(f); !proved {
+			r.AddFact(f)
+		}
 	}
 	for _, p := range r.Params {
 		renameOf(p, sizes)

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/emilyc/emily"
@@ -16,9 +19,9 @@ type trainFlags struct {
 	dims                        []string
 	data, out, backend          string
 	optimizer, schedule         string
-	checkpoint                  string
+	checkpoint, plot            string
 	resume                      bool
-	steps, warmup, batch        int
+	steps, warmup, batch, every int
 	rate, clip, decay, momentum float64
 	options                     train.Options
 }
@@ -33,11 +36,12 @@ func newTrain(o *options) *cobra.Command {
 FILE.npz holds an array for each input of the model, by its name, and 'labels' for mse (of the output's shape) and cross_entropy (integers). The first
 axis of all is the samples, of which each step takes the next --batch, from the first again after the last.
 
-A checkpoint holds parameters, the optimiser's state and the number of steps; --resume goes on from it, to --steps in all.`,
+A checkpoint holds parameters, the optimiser's state and the number of steps; --resume goes on from it, to --steps in all. It is written at the end, when
+train is interrupted or a step fails, and every --checkpoint-every steps.`,
 		Args: needs(1, 1, "MODEL"),
 		Example: `emilyc train model.onnx --loss cross_entropy --data digits.npz --steps 500 --lr 1e-3 -o trained.onnx
 emilyc train model.onnx --loss loss --data text.npz --optimizer lion --schedule cosine --warmup 10 --clip 1 -o trained.onnx
-emilyc train model.onnx --loss mse --data x.npz --steps 900 --checkpoint c.safetensors --resume -o trained.onnx`,
+emilyc train model.onnx --loss mse --data x.npz --steps 900 --checkpoint c.safetensors --checkpoint-every 100 --resume -o trained.onnx --plot loss.png`,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, o, args[0]) },
 	}
 	flags := cmd.Flags()
@@ -56,8 +60,10 @@ emilyc train model.onnx --loss mse --data x.npz --steps 900 --checkpoint c.safet
 	flags.Float64Var(&f.clip, "clip", 0, "scale gradients down to this global norm; 0 leaves them")
 	flags.IntVar(&f.steps, "steps", 100, "steps in all")
 	flags.IntVar(&f.batch, "batch", 32, "samples of a step")
-	flags.StringVar(&f.checkpoint, "checkpoint", "", "a file (.safetensors) to keep the state in, written at the end")
+	flags.StringVar(&f.checkpoint, "checkpoint", "", "a file (.safetensors) to keep the state in, written at the end and on interruption")
+	flags.IntVar(&f.every, "checkpoint-every", 0, "write the checkpoint after each so many steps too; 0 does not")
 	flags.BoolVar(&f.resume, "resume", false, "go on from the checkpoint")
+	flags.StringVar(&f.plot, "plot", "", "draw the losses of this run's steps: FILE.png")
 	flags.StringVar(&f.backend, "backend", "auto", "interp, mlx, or auto: mlx where it is set up")
 	return cmd
 }
@@ -98,13 +104,8 @@ func (f *trainFlags) run(cmd *cobra.Command, o *options, path string) error {
 		}
 	}
 	report, err := f.train(cmd, t, schedule, data)
-	if err != nil {
+	if err := f.keep(t, report, err); err != nil {
 		return err
-	}
-	if f.checkpoint != "" {
-		if err := t.Save(f.checkpoint); err != nil {
-			return err
-		}
 	}
 	m, err := t.Module()
 	if err != nil {
@@ -142,6 +143,12 @@ func (f *trainFlags) check(cmd *cobra.Command) (train.Schedule, error) {
 		return s, wrongUse(cmd, "--schedule %q: use constant or cosine", f.schedule)
 	case f.steps < 0 || f.batch < 1:
 		return s, wrongUse(cmd, "--steps %d --batch %d: wants steps from 0, and samples from 1 up", f.steps, f.batch)
+	case f.every < 0:
+		return s, wrongUse(cmd, "--checkpoint-every %d: wants a number of steps, or 0", f.every)
+	case f.every > 0 && f.checkpoint == "":
+		return s, wrongUse(cmd, "--checkpoint-every wants --checkpoint FILE")
+	case f.plot != "" && filepath.Ext(f.plot) != ".png":
+		return s, wrongUse(cmd, "--plot %s: wants FILE.png", f.plot)
 	case f.resume && f.checkpoint == "":
 		return s, wrongUse(cmd, "--resume wants --checkpoint FILE")
 	}
@@ -149,6 +156,25 @@ func (f *trainFlags) check(cmd *cobra.Command) (train.Schedule, error) {
 		return s, wrongUse(cmd, "%v", err)
 	}
 	return s, nil
+}
+
+// keep writes the checkpoint and the plot, of a run that failed too. It returns failed, or why it could not.
+func (f *trainFlags) keep(t *emily.Trainer, r trainReport, failed error) error {
+	if failed != nil && len(r.Losses) == 0 {
+		return failed
+	}
+	if f.checkpoint != "" {
+		if err := t.Save(f.checkpoint); err != nil {
+			return errors.Join(failed, err)
+		}
+		if failed != nil {
+			failed = fmt.Errorf("%w; %s holds the %d steps before: go on with --resume", failed, f.checkpoint, t.Count())
+		}
+	}
+	if f.plot != "" {
+		return errors.Join(failed, plotLosses(f.plot, t.Count()-len(r.Losses)+1, r.Losses))
+	}
+	return failed
 }
 
 func (f *trainFlags) train(cmd *cobra.Command, t *emily.Trainer, s train.Schedule, data *samples) (trainReport, error) {
@@ -159,12 +185,20 @@ func (f *trainFlags) train(cmd *cobra.Command, t *emily.Trainer, s train.Schedul
 	for t.Count() < f.steps {
 		at := t.Count()
 		loss, err := t.Step(cmd.Context(), s.At(at+1), data.batch(at))
+		if cause := context.Cause(cmd.Context()); err != nil && cause != nil {
+			err = cause
+		}
 		if err != nil {
 			return r, fmt.Errorf("step %d: %w", at+1, err)
 		}
 		r.Losses = append(r.Losses, loss)
 		r.Rate = float64(len(r.Losses)) / time.Since(start).Seconds()
 		bar.step(fmt.Sprintf("loss %.5g, %.1f steps/s", loss, r.Rate))
+		if f.every > 0 && t.Count()%f.every == 0 && t.Count() < f.steps {
+			if err := t.Save(f.checkpoint); err != nil {
+				return r, err
+			}
+		}
 	}
 	r.Steps = t.Count()
 	return r, nil

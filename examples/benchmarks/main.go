@@ -75,9 +75,9 @@ func compare(ctx context.Context, w io.Writer, b benchmark, o options) error {
 		return err
 	}
 	past, decodes := b.sizes[pastSize]
-	var load []emily.LoadOption
+	load := []emily.LoadOption{emily.WithDims(b.sizes)}
 	if decodes {
-		load = append(load, emily.WithoutPadding()) // as mlx-lm
+		load = []emily.LoadOption{emily.WithoutPadding()} // as mlx-lm
 	}
 	own, err := startEmily(ctx, path, inputs, load, o.compileOptions()...)
 	if err != nil {

@@ -144,6 +144,7 @@ func (n *Node) floatAttr(d ir.DType, what string) ir.DType {
 }
 
 // quantized is y, rounded, plus the zero point, saturated to dtype to. It is computed in f32 at least, which holds all results.
+// NaN becomes the least integer, as in onnxruntime and the reference evaluator: a scale calibrated over a mask of -inf makes it.
 func (n *Node) quantized(y, zero *ir.Value, to ir.DType, saturate bool) *ir.Value {
 	if !n.ok() {
 		return nil
@@ -162,8 +163,9 @@ func (n *Node) quantized(y, zero *ir.Value, to ir.DType, saturate bool) *ir.Valu
 		return n.op(ir.Cast, &ir.CastAttrs{To: to, Saturate: saturate && to.Bits() == 8}, y)
 	}
 	lo, hi := limits(to)
-	y = n.op(ir.Min, nil, n.op(ir.Max, nil, y, n.number(d, lo)), n.number(d, hi))
-	return n.cast(y, to)
+	least := n.number(d, lo)
+	y = n.op(ir.Where, nil, n.op(ir.Less, nil, least, y), y, least)
+	return n.cast(n.op(ir.Min, nil, y, n.number(d, hi)), to)
 }
 
 // limits are the least and the greatest value of an integer dtype.

@@ -28,7 +28,8 @@ const (
 type Options struct {
 	Device Device
 	// Compile runs the plan under mx::compile, where mlx.Plan.NeedsValues says that it can: MLX then fuses stretches of
-	// elementwise calls, once for each set of sizes (the last 8 are kept). Other plans run as without it.
+	// elementwise calls, once for each set of sizes (the last 8 are kept). Other plans run as without it. On a GPU, plans
+	// whose sizes are all known are compiled in any case: there it pays, and they are traced once.
 	Compile bool
 }
 
@@ -82,7 +83,7 @@ func Load(plan *mlx.Plan, opts Options) (*Executable, error) {
 	}
 	gpu := opts.Device == GPU || opts.Device == Auto && lib.hasGPU() && !usesF64(plan)
 	_, needs := plan.NeedsValues()
-	traced := opts.Compile && !needs
+	traced := !needs && (opts.Compile || gpu && len(plan.Symbols()) == 0)
 	w, err := nextWorker(lib, gpu, traced)
 	if err != nil {
 		return nil, err
