@@ -180,8 +180,13 @@ func agree(list []engine, failed []error, o options) error {
 	var want *ir.Tensor
 	var errs []error
 	tol := conformance.Lanes
-	if o.bf16 {
+	switch {
+	case o.bf16:
 		tol = conformance.Tolerances{ir.F32: conformance.Lanes[ir.BF16]}
+	case o.gpu: // products of f32 round their operands to TF32, which has the mantissa of f16, and they do on both sides
+		f16 := conformance.Lanes[ir.F16]
+		f16.Rel, f16.Abs = 2*f16.Rel, 2*f16.Abs
+		tol = conformance.Tolerances{ir.F32: f16}
 	}
 	for i, e := range list {
 		if failed[i] != nil {

@@ -15,7 +15,7 @@ import (
 type Options struct {
 	Loss      string    // "mse", "cross_entropy", or an output of the model: that loss itself, a scalar
 	Output    string    // what mse and cross_entropy compare with the labels; "" is the only output
-	Params    []string  // what is trained; none is all parameters but the running statistics of batch_norm
+	Params    []string  // what is trained; none is all that the loss depends on but the running statistics of batch_norm
 	Optimizer Optimizer // its hyperparameters
 	ClipNorm  float64   // gradients are scaled down to this global norm; 0 leaves them (Pascanu and others 2013)
 }
@@ -54,7 +54,10 @@ func Build(m *ir.Module, o Options) (*Step, error) {
 	}
 	names := o.Params
 	if len(names) == 0 {
-		names = trainable(c)
+		var err error
+		if names, err = trainable(m, o); err != nil {
+			return nil, err
+		}
 	}
 	if len(names) == 0 {
 		return nil, failure(m, ir.ValueError, "name initializers of the model", "there are no parameters to train")
@@ -138,10 +141,22 @@ func free(f *ir.Func) error {
 	return nil
 }
 
-// trainable are the parameters without the running mean and variance of batch_norm.
-func trainable(m *ir.Module) []string {
-	fixed := map[string]bool{}
-	m.Main().Body.Walk(func(op *ir.Op) {
+// trainable are the parameters that the loss depends on without the running mean and variance of batch_norm. Others have no
+// gradient, such as running statistics in its training form, and decay would still move them.
+func trainable(m *ir.Module, o Options) ([]string, error) {
+	m = m.Clone()
+	all, fixed := grad.Params(m), map[string]bool{}
+	loss, err := addLoss(m.Main(), o)
+	if err != nil {
+		return nil, err
+	}
+	f := m.Main()
+	at := slices.Index(f.Outputs, loss)
+	if at < 0 {
+		return all, nil // grad.Build says that there is no such loss
+	}
+	used := influences(f.Results()[at])
+	f.Body.Walk(func(op *ir.Op) {
 		if op.Kind != ir.BatchNorm {
 			return
 		}
@@ -151,7 +166,30 @@ func trainable(m *ir.Module) []string {
 			}
 		}
 	})
-	return slices.DeleteFunc(grad.Params(m), func(n string) bool { return fixed[n] })
+	return slices.DeleteFunc(all, func(n string) bool { return fixed[n] || !used[n] }), nil
+}
+
+// influences are the names of the constants that v is made of, and of those in the regions of what makes it.
+func influences(v *ir.Value) map[string]bool {
+	names, seen := map[string]bool{}, map[*ir.Op]bool{}
+	note := func(op *ir.Op) {
+		if op.Kind == ir.Const {
+			names[op.Location().Node] = true
+		}
+	}
+	for todo := []*ir.Value{v}; len(todo) > 0; {
+		v, todo = todo[len(todo)-1], todo[:len(todo)-1]
+		if v == nil || v.Def == nil || seen[v.Def] {
+			continue
+		}
+		seen[v.Def] = true
+		note(v.Def)
+		for _, r := range v.Def.Regions {
+			r.Walk(note)
+		}
+		todo = append(todo, v.Def.Args...)
+	}
+	return names
 }
 
 // SetConstants puts values in the place of the constants of m's main function that have those names.

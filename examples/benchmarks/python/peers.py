@@ -39,6 +39,7 @@ def torch_model(args, inputs, prepare):
     def run():
         given.update((n, place(a)) for n, a in arrays.items() if not n.startswith("past_"))
         out = model(**past_of(given))
+        out = out[0] if isinstance(out, tuple) else out
         return out.float().cpu().numpy()
 
     return f"torch {torch.__version__} on {device}", run
