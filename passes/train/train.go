@@ -192,12 +192,8 @@ func influences(v *ir.Value) map[string]bool {
 	return names
 }
 
-// SetConstants puts values in the place of the constants of m's main function that have those names.
-func SetConstants(m *ir.Module, names []string, values []*ir.Tensor) error {
-	byName := map[string]*ir.Tensor{}
-	for i, n := range names {
-		byName[n] = values[i]
-	}
+// SetConstants puts values in the place of the constants of m's main function that have their names.
+func SetConstants(m *ir.Module, byName map[string]*ir.Tensor) error {
 	var err error
 	m.Main().Body.Walk(func(op *ir.Op) {
 		l := op.Location()
