@@ -17,7 +17,7 @@ func addLoss(f *ir.Func, o Options) (string, error) {
 		at = 0
 	}
 	if at < 0 {
-		return "", failure(f.Module, ir.ValueError, "name one of "+quoted(f.Outputs), "%s of the output %q, which is not there", o.Loss, o.Output)
+		return "", failure(f.Module, ir.ValueError, "name one of "+ir.NameList(f.Outputs), "%s of the output %q, which is not there", o.Loss, o.Output)
 	}
 	for _, p := range f.Inputs() {
 		if p.Name == Labels {

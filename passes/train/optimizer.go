@@ -32,7 +32,7 @@ func NewOptimizer(name string) (Optimizer, error) {
 
 func (o Optimizer) check() error {
 	if rules[o.Name] == nil {
-		return fmt.Errorf("unknown optimiser %q: use one of %s", o.Name, quoted(slices.Sorted(maps.Keys(rules))))
+		return fmt.Errorf("unknown optimiser %q: use one of %s", o.Name, ir.NameList(slices.Sorted(maps.Keys(rules))))
 	}
 	for _, v := range []float64{o.Momentum, o.Beta1, o.Beta2} {
 		if !(v >= 0 && v < 1) {

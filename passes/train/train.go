@@ -5,7 +5,6 @@ package train
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/emilyc/emily/ir"
 	"github.com/emilyc/emily/passes/grad"
@@ -212,5 +211,3 @@ func SetConstants(m *ir.Module, byName map[string]*ir.Tensor) error {
 func failure(m *ir.Module, kind ir.ErrorKind, remedy, format string, args ...any) *ir.Error {
 	return &ir.Error{Kind: kind, Loc: ir.Loc{File: m.Name}, Msg: fmt.Sprintf(format, args...), Remedy: remedy}
 }
-
-func quoted(names []string) string { return `"` + strings.Join(names, `", "`) + `"` }
