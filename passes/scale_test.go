@@ -4,10 +4,10 @@ import (
 	"math"
 	"runtime"
 	"runtime/debug"
-	"syscall"
 	"testing"
 	"time"
 
+	"github.com/emilyc/emily/internal/cputime"
 	"github.com/emilyc/emily/interp"
 	"github.com/emilyc/emily/ir"
 	"github.com/emilyc/emily/passes"
@@ -74,12 +74,12 @@ func build(t *testing.T, n int, step func(*ir.Builder, *ir.Value, int) *ir.Value
 
 func compile(t *testing.T, n int, step func(*ir.Builder, *ir.Value, int) *ir.Value) time.Duration {
 	m := build(t, n, step)
-	start := processorTime(t)
+	start := cputime.Used(t)
 	st, err := passes.Run(m, passes.Default, passes.Options{Eval: interp.EvalOp})
 	if err != nil {
 		t.Fatal(err)
 	}
-	took := processorTime(t) - start
+	took := cputime.Used(t) - start
 	if err := ir.Verify(m); err != nil {
 		t.Fatal(err)
 	}
@@ -89,15 +89,6 @@ func compile(t *testing.T, n int, step func(*ir.Builder, *ir.Value, int) *ir.Val
 		}
 	}
 	return took
-}
-
-// processorTime is what the process used so far: other work on the machine changes it least.
-func processorTime(t *testing.T) time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano())
 }
 
 // TestLinear: 20,000 steps take about as long as ten times 2,000; what is quadratic takes ten times as long. Memory that is new

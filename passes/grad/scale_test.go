@@ -2,10 +2,10 @@ package grad_test
 
 import (
 	"fmt"
-	"syscall"
 	"testing"
 	"time"
 
+	"github.com/emilyc/emily/internal/cputime"
 	"github.com/emilyc/emily/ir"
 	"github.com/emilyc/emily/passes/grad"
 )
@@ -42,21 +42,12 @@ func measure(t *testing.T, n int) time.Duration {
 	}
 	least := time.Hour
 	for range 3 {
-		start := cpuTime(t)
+		start := cputime.Used(t)
 		if _, err := grad.Build(m, grad.Options{Wrt: []string{grad.AllParams, "x"}, Reduce: grad.MeanSquare}); err != nil {
 			t.Fatal(err)
 		}
-		least = min(least, cpuTime(t)-start)
+		least = min(least, cputime.Used(t)-start)
 	}
 	return least
 }
 
-// cpuTime is the processor time of this process, which other processes do not lengthen.
-func cpuTime(t *testing.T) time.Duration {
-	t.Helper()
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
