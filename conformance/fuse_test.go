@@ -1,7 +1,6 @@
 package conformance
 
 import (
-	"context"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -30,51 +29,60 @@ func zooModule(t *testing.T, name string) *ir.Module {
 	return m.Clone()
 }
 
-// TestEveryFusion: a program that is stopped after any one of the fusions computes what it did as imported.
-func TestEveryFusion(t *testing.T) {
-	for _, name := range []string{"distilbert_ts", "modernbert", "qwen3_ts", "smollm3", "vit", "whisper_decoder"} {
-		t.Run(name, func(t *testing.T) {
-			m := zooModule(t, name)
-			in, _, err := MakeInputs(m.Main(), InputOptions{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			want, err := interp.Run(context.Background(), m.Main(), in)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, s := range fusions(t, m) {
-				stopped := m.Clone()
-				if _, err := passes.Run(stopped, passes.Default, passes.Options{Eval: interp.EvalOp, Verify: true, StopAfter: s.N}); err != nil {
-					t.Fatalf("%s: %v", s, err)
-				}
-				got, err := interp.Run(context.Background(), stopped.Main(), in)
-				if err != nil {
-					t.Fatalf("%s: %v", s, err)
-				}
-				if d := Compare(m.Main().Outputs, got, want, Lanes); d != nil {
-					t.Fatalf("after %s: %v", s, d)
-				}
-			}
+// TestEveryStep: every pass alone, and the pipeline stopped after any one of its rewrites, leaves a program that computes what it did as
+// imported. The passes that round to halves are not judged by f32's tolerance: lanes in halves are (TestZooInHalf).
+func TestEveryStep(t *testing.T) {
+	paths, err := filepath.Glob(filepath.Join(zoo, "*"))
+	if err != nil || len(paths) == 0 {
+		t.Fatal("no models", err)
+	}
+	for _, path := range paths {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			t.Parallel()
+			everyStep(t, zooModule(t, filepath.Base(path)))
 		})
 	}
 }
 
-// fusions are the rewrites of pass fuse.
-func fusions(t *testing.T, m *ir.Module) []rewrite.Step {
-	var out []rewrite.Step
-	trace := func(s rewrite.Step) {
-		if s.Pass == "fuse" {
-			out = append(out, s)
+func everyStep(t *testing.T, m *ir.Module) {
+	in, _, err := MakeInputs(m.Main(), InputOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := interp.Run(t.Context(), m.Main(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	agrees := func(what string, pipeline []passes.Pass, stopAfter int) {
+		c := m.Clone()
+		if _, err := passes.Run(c, pipeline, passes.Options{Eval: interp.EvalOp, Verify: true, StopAfter: stopAfter}); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		got, err := interp.Run(t.Context(), c.Main(), in)
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		if d := Compare(m.Main().Outputs, got, want, Lanes); d != nil {
+			t.Fatalf("%s: %v", what, d)
 		}
 	}
+	for _, p := range passes.All {
+		if p.Name != "f16" && p.Name != "bf16" {
+			agrees(p.Name+" alone", []passes.Pass{p}, 0)
+		}
+	}
+	fused := false
+	var steps []rewrite.Step
+	trace := func(s rewrite.Step) { steps, fused = append(steps, s), fused || s.Pass == "fuse" }
 	if _, err := passes.Run(m.Clone(), passes.Default, passes.Options{Eval: interp.EvalOp, Trace: trace}); err != nil {
 		t.Fatal(err)
 	}
-	if len(out) == 0 {
-		t.Fatal("nothing was fused")
+	if !fused {
+		t.Error("nothing was fused")
 	}
-	return out
+	for _, s := range steps {
+		agrees("after "+s.String(), passes.Default, s.N)
+	}
 }
 
 // TestPlanSizes: between the attentions of two layers lie no more MLX calls than an expert would write, whichever exporter wrote the

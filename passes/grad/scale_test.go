@@ -50,4 +50,3 @@ func measure(t *testing.T, n int) time.Duration {
 	}
 	return least
 }
-
