@@ -4,7 +4,7 @@ import (
 	"github.com/emilyc/emily/ir"
 )
 
-var families = []func() []gradCase{elementwiseCases, reduceCases, shapeCases, indexCases, matmulCases, convCases, normCases, attentionCases, sequenceCases, controlCases}
+var families = []func() []gradCase{elementwiseCases, reduceCases, shapeCases, indexCases, matmulCases, convCases, normCases, attentionCases, sequenceCases, controlCases, edgeCases}
 
 func elementwiseCases() []gradCase {
 	var cs []gradCase
@@ -45,7 +45,9 @@ func elementwiseCases() []gradCase {
 		}}
 		add(c)
 	}
-	cs = append(cs, of(ir.Mod, &ir.ModAttrs{}, f64s(3.3, -3.3, 3.3, 0.4), f64s(1.2, 1.2, -1.2, 7)), of(ir.Mod, &ir.ModAttrs{Fmod: true}, f64s(3.3, -3.3, 3.3, 0.4), f64s(1.2, 1.2, -1.2, 7)))
+	for _, fmod := range []bool{false, true} {
+		add(of(ir.Mod, &ir.ModAttrs{Fmod: fmod}, f64s(3.3, -3.3, 3.3, 0.4), f64s(1.2, 1.2, -1.2, 7)))
+	}
 	for _, k := range []ir.Kind{ir.Min, ir.Max} {
 		add(of(k, nil, f64s(1, 2.2, 3), f64s(2)))
 		add(of(k, nil, f64s(1, 2.5, 3), f64s(2, 2, 2.1)))
