@@ -55,7 +55,8 @@ func (t *Trainer) Inputs() []Port { return slices.Clone(t.batch) }
 // Count is how many steps were made, with those of a checkpoint that was loaded.
 func (t *Trainer) Count() int { return t.count }
 
-// Step makes a step at the learning rate, and returns the loss before it. One that fails changes nothing. Errors are those of Executable.Run.
+// Step makes a step at the learning rate, and returns the loss before it. One that fails changes nothing. Errors are those of Executable.Run; and where the
+// loss is scaled, that of gradients which are not finite however small the scale.
 func (t *Trainer) Step(ctx context.Context, rate float64, batch map[string]ir.Datum) (float64, error) {
 	list, err := order(t.model.Name(), t.batch, batch)
 	if err != nil {
@@ -74,7 +75,34 @@ func (t *Trainer) Step(ctx context.Context, rate float64, batch map[string]ir.Da
 		t.values[i] = v.(*ir.Tensor)
 	}
 	t.count++
-	return float64(ir.View[float32](outputs[0].(*ir.Tensor))[0]), nil
+	loss := float64(ir.View[float32](outputs[0].(*ir.Tensor))[0])
+	if t.scaled() {
+		return loss, t.plan.Overflow(t.LossScale(), t.state(train.GoodSteps))
+	}
+	return loss, nil
+}
+
+// LossScale is what the loss is multiplied by before it is differentiated, 1 where there is no scaling.
+func (t *Trainer) LossScale() float64 {
+	if !t.scaled() {
+		return 1
+	}
+	return t.state(train.LossScale)
+}
+
+// Skipped is how many steps changed nothing, as their gradients held inf or NaN; 0 where there is no scaling.
+func (t *Trainer) Skipped() int {
+	if !t.scaled() {
+		return 0
+	}
+	return int(t.state(train.Skipped))
+}
+
+func (t *Trainer) scaled() bool { return slices.Contains(t.plan.Names, train.LossScale) }
+
+// state is the number of that name.
+func (t *Trainer) state(name string) float64 {
+	return float64(ir.View[float32](t.values[slices.Index(t.plan.Names, name)])[0])
 }
 
 // Parameters are the values of what is trained, by name. They do not change.
