@@ -23,7 +23,7 @@ type trainGolden struct {
 
 var trainGoldens = []trainGolden{
 	{"mlp", "mse", "momentum", .05, .5, 1e-4, goldenPoints},
-	{"cnn", "cross_entropy", "adam", .01, 0, 1e-2, goldenLines},
+	{"cnn", "cross_entropy", "nesterov", .03, 0, 1e-2, goldenLines},
 	{"transformer", "cross_entropy", "adamw", .01, 0, 1e-4, goldenTokens},
 }
 
@@ -129,7 +129,7 @@ func near(t *testing.T, what string, got, want []float64, tolerance float64) {
 			worst, at = d, i
 		}
 	}
-	if t.Logf("%s: %.2g at step %d", what, worst, at+1); !(worst <= tolerance) {
+	if !(worst <= tolerance) {
 		t.Errorf("%s: step %d: loss %v, want %v within %v", what, at+1, got[at], want[at], tolerance)
 	}
 }
@@ -148,14 +148,11 @@ func TestTrainerGoldens(t *testing.T) {
 			near(t, "mlx, PyTorch", mlx, want, 1e-3)
 			near(t, "mlx, interp", mlx, interp, 1e-3)
 			near(t, "the last loss of mlx, PyTorch", mlx[last:], want[last:], g.final)
-			if want[last] > want[0]/2 {
-				t.Errorf("the loss went from %v to %v", want[0], want[last])
-			}
 		})
 	}
 }
 
-// Losses in half are those in f32 within 5e-2, with and without scaling.
+// Losses in half are those in f32 within 5e-2. torch.autocast, on a CPU, is up to 1.7e-2 off in bf16 and 1.2e-3 in f16.
 func TestTrainerPrecision(t *testing.T) {
 	for _, g := range trainGoldens {
 		for _, precision := range []ir.DType{ir.BF16, ir.F16} {
@@ -167,7 +164,10 @@ func TestTrainerPrecision(t *testing.T) {
 					want := g.want(t)
 					trainer := g.trainer(t, backend, precision)
 					near(t, "f32", g.losses(t, trainer, len(want)), want, 5e-2)
-					t.Log(trainer.LossScale(), trainer.Skipped())
+					scale := map[ir.DType]float64{ir.BF16: 1, ir.F16: 65536}[precision]
+					if trainer.LossScale() != scale || trainer.Skipped() != 0 {
+						t.Errorf("a scale of %v, %d steps skipped", trainer.LossScale(), trainer.Skipped())
+					}
 				})
 			}
 		}

@@ -99,7 +99,7 @@ def tokens(step):
 
 TASKS = {
     "mlp": (Perceptron, points, F.mse_loss, 50, lambda p: torch.optim.SGD(p, 0.05, momentum=0.9), 0.5),
-    "cnn": (Convolutional, lines, F.cross_entropy, 30, lambda p: torch.optim.Adam(p, 0.01), None),
+    "cnn": (Convolutional, lines, F.cross_entropy, 30, lambda p: torch.optim.SGD(p, 0.03, momentum=0.9, nesterov=True), None),
     "transformer": (Transformer, tokens, F.cross_entropy, 50, lambda p: torch.optim.AdamW(p, 0.01), None),
 }
 
