@@ -56,7 +56,7 @@ func (t *Trainer) Inputs() []Port { return slices.Clone(t.batch) }
 func (t *Trainer) Count() int { return t.count }
 
 // Step makes a step at the learning rate, and returns the loss before it. One that fails changes nothing. Errors are those of Executable.Run; and where the
-// loss is scaled, that of gradients which are not finite however small the scale.
+// loss is scaled, that of a step which was skipped, and counts, but whose gradients are not finite however small the scale.
 func (t *Trainer) Step(ctx context.Context, rate float64, batch map[string]ir.Datum) (float64, error) {
 	list, err := order(t.model.Name(), t.batch, batch)
 	if err != nil {

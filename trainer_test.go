@@ -46,6 +46,12 @@ func perceptronBatch(i int) map[string]ir.Datum {
 
 func perceptronTrainer(t *testing.T, optimizer string, backend emily.Backend) *emily.Trainer {
 	t.Helper()
+	return perceptronWith(t, train.Options{}, optimizer, backend)
+}
+
+// perceptronWith trains the perceptron with clipping and these options besides.
+func perceptronWith(t *testing.T, options train.Options, optimizer string, backend emily.Backend) *emily.Trainer {
+	t.Helper()
 	module, err := ir.Parse(perceptron, ir.ParseOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -58,7 +64,8 @@ func perceptronTrainer(t *testing.T, optimizer string, backend emily.Backend) *e
 	if err != nil {
 		t.Fatal(err)
 	}
-	trainer, err := emily.NewTrainer(context.Background(), model, train.Options{Loss: "mse", Optimizer: o, ClipNorm: 1}, emily.WithBackend(backend), emily.WithVerifier())
+	options.Loss, options.Optimizer, options.ClipNorm = "mse", o, 1
+	trainer, err := emily.NewTrainer(context.Background(), model, options, emily.WithBackend(backend), emily.WithVerifier())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,6 +201,10 @@ func TestTrainerErrors(t *testing.T) {
 	}
 	want(train.Options{Loss: "mse", Optimizer: train.Optimizer{Name: "best"}}, `unknown optimiser "best": use one of "adagrad"`)
 	want(train.Options{Loss: "mse", Optimizer: sgd, ClipNorm: -1}, "a norm of -1")
+	want(train.Options{Loss: "mse", Optimizer: sgd, Precision: ir.F64}, "no training in f64: use f32, f16 or bf16")
+	want(train.Options{Loss: "mse", Optimizer: sgd, Scaling: train.Scaling{Growth: 2}}, "a loss scale of 0")
+	want(train.Options{Loss: "mse", Optimizer: sgd, Scaling: train.Scaling{Init: 8, Growth: 2, Backoff: 2, Interval: 9}}, "backs off by 2")
+	want(train.Options{Loss: "mse", Optimizer: sgd, Scaling: train.Scaling{Init: 8, Growth: 2, Backoff: .5}}, "every 0 steps")
 	want(train.Options{Loss: "loss", Optimizer: sgd}, `there is no output "loss"`)
 	want(train.Options{Loss: "y", Optimizer: sgd}, "gradients are those of a scalar")
 	want(train.Options{Loss: "mse", Output: "z", Optimizer: sgd}, `the output "z"`)
