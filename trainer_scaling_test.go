@@ -176,3 +176,45 @@ func TestTrainerSkipsNaN(t *testing.T) {
 		}
 	})
 }
+
+const embedding = `module "embedding"
+func @main(%x: i64[n]) -> (total: f32[]) {
+  %0 = const [1, 2, 3, 4] : f32[4] loc("table", "", 0)
+  %1 = gather %0, %x {axis = 0} : f32[n]
+  %2 = reduce_sum %1 {axes = [0]} : f32[]
+  yield %2
+}
+`
+
+// The gradient of an embedding counts 3,000 tokens, which halves could not, one by one.
+func TestTrainerEmbedding(t *testing.T) {
+	sgd, err := train.NewOptimizer("sgd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	backends(t, func(t *testing.T, backend emily.Backend) {
+		for _, precision := range []ir.DType{ir.BF16, ir.F16} {
+			module, err := ir.Parse(embedding, ir.ParseOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			model, err := emily.FromModule(module)
+			if err != nil {
+				t.Fatal(err)
+			}
+			options := train.Options{Loss: "total", Optimizer: sgd, Precision: precision, Scaling: train.Scaling{Init: 1, Growth: 1, Backoff: 1, Interval: 1}}
+			trainer, err := emily.NewTrainer(t.Context(), model, options, emily.WithBackend(backend))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer trainer.Close()
+			if loss, err := trainer.Step(t.Context(), 1, map[string]ir.Datum{"x": ir.NewTensor(ir.I64, 3000)}); err != nil || loss != 3000 {
+				t.Errorf("%s: a loss of %v: %v", precision, loss, err)
+			}
+			got := 1 - ir.View[float32](trainer.Parameters()["table"])[0]
+			if math.Abs(float64(got)-3000) > 3000./256 {
+				t.Errorf("%s: a gradient of %v, want 3000", precision, got)
+			}
+		}
+	})
+}
