@@ -120,12 +120,7 @@ func TestTrainerAgainstPyTorch(t *testing.T) {
 func TestTrainerBackends(t *testing.T) {
 	needMLX(t)
 	want := trainSteps(t, perceptronTrainer(t, "lion", emily.Interpreter), 1e-3, 50)
-	got := trainSteps(t, perceptronTrainer(t, "lion", emily.MLX), 1e-3, 50)
-	for i := range want {
-		if math.Abs(got[i]-want[i]) > 1e-3*want[i] {
-			t.Errorf("step %d: loss %v, want %v", i+1, got[i], want[i])
-		}
-	}
+	near(t, "mlx", trainSteps(t, perceptronTrainer(t, "lion", emily.MLX), 1e-3, 50), want, 1e-3)
 	if want[49] > want[0]/2 {
 		t.Errorf("the loss went from %v to %v", want[0], want[49])
 	}
@@ -220,7 +215,7 @@ func TestTrainerErrors(t *testing.T) {
 	}
 }
 
-// A transformer, and one behind a convolution: losses on MLX are the interpreter's.
+// A transformer, and one behind a convolution: losses on MLX are the interpreter's, and in half near those in f32.
 func TestTrainerModels(t *testing.T) {
 	needMLX(t)
 	for name, inputs := range map[string]map[string]ir.Datum{
@@ -228,12 +223,10 @@ func TestTrainerModels(t *testing.T) {
 		"vit":        {"pixel_values": waves(1, 3, 32, 32)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			want, got := trainZoo(t, name, inputs, emily.Interpreter), trainZoo(t, name, inputs, emily.MLX)
-			for i := range want {
-				if math.Abs(got[i]-want[i]) > 1e-3*want[i] {
-					t.Errorf("step %d: loss %v, want %v", i+1, got[i], want[i])
-				}
-			}
+			want := trainZoo(t, name, inputs, emily.Interpreter, ir.F32)
+			near(t, "f32", trainZoo(t, name, inputs, emily.MLX, ir.F32), want, 1e-3)
+			near(t, "bf16", trainZoo(t, name, inputs, emily.MLX, ir.BF16), want, 5e-2)
+			near(t, "f16", trainZoo(t, name, inputs, emily.MLX, ir.F16), want, 5e-2)
 			if last := len(want) - 1; want[last] >= want[0] {
 				t.Errorf("the loss went from %v to %v", want[0], want[last])
 			}
@@ -242,7 +235,8 @@ func TestTrainerModels(t *testing.T) {
 }
 
 // trainZoo has the model learn to give zeros.
-func trainZoo(t *testing.T, name string, inputs map[string]ir.Datum, backend emily.Backend) []float64 {
+func trainZoo(t *testing.T, name string, inputs map[string]ir.Datum, backend emily.Backend, precision ir.DType) []float64 {
+	t.Helper()
 	ctx := context.Background()
 	model := load(t, filepath.Join("conformance/testdata/zoo", name, "model.onnx"))
 	outputs, err := compile(t, model, emily.WithBackend(emily.Interpreter)).Run(ctx, inputs)
@@ -256,7 +250,7 @@ func trainZoo(t *testing.T, name string, inputs map[string]ir.Datum, backend emi
 	if err != nil {
 		t.Fatal(err)
 	}
-	trainer, err := emily.NewTrainer(ctx, model, train.Options{Loss: "mse", Output: output, Optimizer: o}, emily.WithBackend(backend))
+	trainer, err := emily.NewTrainer(ctx, model, train.Options{Loss: "mse", Output: output, Optimizer: o, Precision: precision}, emily.WithBackend(backend))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -341,12 +335,8 @@ func TestTrainerConvolution(t *testing.T) {
 		}
 		return losses
 	}
-	want, got := run(emily.Interpreter), run(emily.MLX)
-	for i := range want {
-		if math.Abs(got[i]-want[i]) > 1e-3*want[i] {
-			t.Errorf("step %d: loss %v, want %v", i+1, got[i], want[i])
-		}
-	}
+	want := run(emily.Interpreter)
+	near(t, "mlx", run(emily.MLX), want, 1e-3)
 	if want[29] > want[0]/2 {
 		t.Errorf("the loss went from %v to %v", want[0], want[29])
 	}
