@@ -121,41 +121,30 @@ func (s *Step) update(own int, o Options) error {
 	params := slices.Clone(f.Body.Params[own : own+s.Params])
 	rest := slices.Concat(f.Body.Params[:own], f.Body.Params[own+s.Params:])
 	b := &emitter{Builder: ir.NewBuilder(f.Body)}
+	rate, count := f.Body.AddParam(Rate, ir.TensorOf(ir.F32)), f.Body.AddParam(Count, ir.TensorOf(ir.F32))
+	u := update{emitter: b, o: o.Optimizer, rate: rate, count: count}
 	var sc *scaler
-	if o.Scaling.on() { // its cotangent is the last input
+	if o.Scaling.on() { // the cotangent is the last of rest
 		sc = scaled(b, f, rest[len(rest)-1], o.Scaling)
 		rest, grads = rest[:len(rest)-1], sc.unscaled(grads)
+		u.count = b.sub(count, sc.skipped)
 	}
 	if o.ClipNorm > 0 {
 		grads = b.clip(grads, o.ClipNorm)
 	}
-	u := update{emitter: b, o: o.Optimizer}
-	u.rate, u.count = f.Body.AddParam(Rate, ir.TensorOf(ir.F32)), f.Body.AddParam(Count, ir.TensorOf(ir.F32))
-	rest = append(rest, u.rate, u.count)
-	if sc != nil {
-		u.count = b.sub(u.count, sc.skipped)
+	old, next, err := s.optimise(&u, params, grads)
+	if err != nil {
+		return err
 	}
-	var next, states, nextStates []*ir.Value
-	for i, p := range params {
-		if p.DType() != ir.F32 {
-			return failure(s.Module, ir.DTypeError, "train a model in f32", "the parameter %q is %s", p.Name, p.Type)
-		}
-		var slots []*ir.Value
-		for _, slot := range slotsOf[o.Optimizer.Name] {
-			slots = append(slots, s.state(p.Name+"."+slot, ir.NewTensor(ir.F32, s.Values[i].Shape...), p.Type))
-		}
-		q, now := rules[o.Optimizer.Name](&u, p, grads[i], slots)
-		next, states, nextStates = append(next, q), append(states, slots...), append(nextStates, now...)
-	}
-	old, next := slices.Concat(params, states), slices.Concat(next, nextStates)
 	if sc != nil {
 		scale, nextScale := sc.states()
-		old, next = append(old, scale...), append(sc.kept(old, next), nextScale...)
+		next = append(sc.kept(old, next), nextScale...)
+		old = append(old, scale...)
 		s.Names = append(s.Names, LossScale, GoodSteps, Skipped)
 		s.Values = append(s.Values, ir.Scalar(float32(o.Scaling.Init)), ir.Scalar[float32](0), ir.Scalar[float32](0))
 	}
 	b.Yield(append([]*ir.Value{loss}, next...)...)
-	f.Body.Params = append(old, rest...)
+	f.Body.Params = slices.Concat(old, rest, []*ir.Value{rate, count})
 	for i, p := range f.Body.Params {
 		p.Index = int32(i)
 	}
@@ -166,10 +155,24 @@ func (s *Step) update(own int, o Options) error {
 	return b.Err()
 }
 
-// state adds an input that is handed on, and what it starts from.
-func (s *Step) state(name string, start *ir.Tensor, t ir.Type) *ir.Value {
-	s.Names, s.Values = append(s.Names, name), append(s.Values, start)
-	return s.Module.Main().Body.AddParam(name, t)
+// optimise has the rule make the next parameters and states, and gives those before them too.
+func (s *Step) optimise(u *update, params, grads []*ir.Value) (old, next []*ir.Value, err error) {
+	var states, nextStates []*ir.Value
+	for i, p := range params {
+		if p.DType() != ir.F32 {
+			return nil, nil, failure(s.Module, ir.DTypeError, "train a model in f32", "the parameter %q is %s", p.Name, p.Type)
+		}
+		var slots []*ir.Value
+		for _, slot := range slotsOf[u.o.Name] {
+			name := p.Name + "." + slot
+			slots = append(slots, s.Module.Main().Body.AddParam(name, p.Type))
+			s.Names = append(s.Names, name)
+			s.Values = append(s.Values, ir.NewTensor(ir.F32, s.Values[i].Shape...))
+		}
+		q, now := rules[u.o.Name](u, p, grads[i], slots)
+		next, states, nextStates = append(next, q), append(states, slots...), append(nextStates, now...)
+	}
+	return slices.Concat(params, states), slices.Concat(next, nextStates), nil
 }
 
 // reopen takes the terminator off f, and returns its results.
