@@ -46,6 +46,12 @@ func perceptronBatch(i int) map[string]ir.Datum {
 
 func perceptronTrainer(t *testing.T, optimizer string, backend emily.Backend) *emily.Trainer {
 	t.Helper()
+	return perceptronWith(t, train.Options{}, optimizer, backend)
+}
+
+// perceptronWith trains the perceptron with clipping and these options besides.
+func perceptronWith(t *testing.T, options train.Options, optimizer string, backend emily.Backend) *emily.Trainer {
+	t.Helper()
 	module, err := ir.Parse(perceptron, ir.ParseOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -58,7 +64,8 @@ func perceptronTrainer(t *testing.T, optimizer string, backend emily.Backend) *e
 	if err != nil {
 		t.Fatal(err)
 	}
-	trainer, err := emily.NewTrainer(context.Background(), model, train.Options{Loss: "mse", Optimizer: o, ClipNorm: 1}, emily.WithBackend(backend), emily.WithVerifier())
+	options.Loss, options.Optimizer, options.ClipNorm = "mse", o, 1
+	trainer, err := emily.NewTrainer(context.Background(), model, options, emily.WithBackend(backend), emily.WithVerifier())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,12 +129,7 @@ func TestTrainerAgainstPyTorch(t *testing.T) {
 func TestTrainerBackends(t *testing.T) {
 	needMLX(t)
 	want := trainSteps(t, perceptronTrainer(t, "lion", emily.Interpreter), 1e-3, 50)
-	got := trainSteps(t, perceptronTrainer(t, "lion", emily.MLX), 1e-3, 50)
-	for i := range want {
-		if math.Abs(got[i]-want[i]) > 1e-3*want[i] {
-			t.Errorf("step %d: loss %v, want %v", i+1, got[i], want[i])
-		}
-	}
+	near(t, "mlx", trainSteps(t, perceptronTrainer(t, "lion", emily.MLX), 1e-3, 50), want, 1e-3)
 	if want[49] > want[0]/2 {
 		t.Errorf("the loss went from %v to %v", want[0], want[49])
 	}
@@ -203,6 +205,10 @@ func TestTrainerErrors(t *testing.T) {
 	}
 	want(train.Options{Loss: "mse", Optimizer: train.Optimizer{Name: "best"}}, `unknown optimiser "best": use one of "adagrad"`)
 	want(train.Options{Loss: "mse", Optimizer: sgd, ClipNorm: -1}, "a norm of -1")
+	want(train.Options{Loss: "mse", Optimizer: sgd, Precision: ir.F64}, "no training in f64: use f32, f16 or bf16")
+	want(train.Options{Loss: "mse", Optimizer: sgd, Scaling: train.Scaling{Growth: 2}}, "a loss scale of 0")
+	want(train.Options{Loss: "mse", Optimizer: sgd, Scaling: train.Scaling{Init: 8, Growth: 2, Backoff: 2, Interval: 9}}, "backs off by 2")
+	want(train.Options{Loss: "mse", Optimizer: sgd, Scaling: train.Scaling{Init: 8, Growth: 2, Backoff: .5}}, "every 0 steps")
 	want(train.Options{Loss: "loss", Optimizer: sgd}, `there is no output "loss"`)
 	want(train.Options{Loss: "y", Optimizer: sgd}, "gradients are those of a scalar")
 	want(train.Options{Loss: "mse", Output: "z", Optimizer: sgd}, `the output "z"`)
@@ -218,7 +224,7 @@ func TestTrainerErrors(t *testing.T) {
 	}
 }
 
-// A transformer, and one behind a convolution: losses on MLX are the interpreter's.
+// A transformer, and one behind a convolution: losses on MLX are the interpreter's, and in half near those in f32.
 func TestTrainerModels(t *testing.T) {
 	needMLX(t)
 	for name, inputs := range map[string]map[string]ir.Datum{
@@ -226,12 +232,10 @@ func TestTrainerModels(t *testing.T) {
 		"vit":        {"pixel_values": waves(1, 3, 32, 32)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			want, got := trainZoo(t, name, inputs, emily.Interpreter), trainZoo(t, name, inputs, emily.MLX)
-			for i := range want {
-				if math.Abs(got[i]-want[i]) > 1e-3*want[i] {
-					t.Errorf("step %d: loss %v, want %v", i+1, got[i], want[i])
-				}
-			}
+			want := trainZoo(t, name, inputs, emily.Interpreter, ir.F32)
+			near(t, "f32", trainZoo(t, name, inputs, emily.MLX, ir.F32), want, 1e-3)
+			near(t, "bf16", trainZoo(t, name, inputs, emily.MLX, ir.BF16), want, 5e-2)
+			near(t, "f16", trainZoo(t, name, inputs, emily.MLX, ir.F16), want, 5e-2)
 			if last := len(want) - 1; want[last] >= want[0] {
 				t.Errorf("the loss went from %v to %v", want[0], want[last])
 			}
@@ -240,7 +244,8 @@ func TestTrainerModels(t *testing.T) {
 }
 
 // trainZoo has the model learn to give zeros.
-func trainZoo(t *testing.T, name string, inputs map[string]ir.Datum, backend emily.Backend) []float64 {
+func trainZoo(t *testing.T, name string, inputs map[string]ir.Datum, backend emily.Backend, precision ir.DType) []float64 {
+	t.Helper()
 	ctx := context.Background()
 	model := load(t, filepath.Join("conformance/testdata/zoo", name, "model.onnx"))
 	outputs, err := compile(t, model, emily.WithBackend(emily.Interpreter)).Run(ctx, inputs)
@@ -254,7 +259,7 @@ func trainZoo(t *testing.T, name string, inputs map[string]ir.Datum, backend emi
 	if err != nil {
 		t.Fatal(err)
 	}
-	trainer, err := emily.NewTrainer(ctx, model, train.Options{Loss: "mse", Output: output, Optimizer: o}, emily.WithBackend(backend))
+	trainer, err := emily.NewTrainer(ctx, model, train.Options{Loss: "mse", Output: output, Optimizer: o, Precision: precision}, emily.WithBackend(backend))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -339,12 +344,8 @@ func TestTrainerConvolution(t *testing.T) {
 		}
 		return losses
 	}
-	want, got := run(emily.Interpreter), run(emily.MLX)
-	for i := range want {
-		if math.Abs(got[i]-want[i]) > 1e-3*want[i] {
-			t.Errorf("step %d: loss %v, want %v", i+1, got[i], want[i])
-		}
-	}
+	want := run(emily.Interpreter)
+	near(t, "mlx", run(emily.MLX), want, 1e-3)
 	if want[29] > want[0]/2 {
 		t.Errorf("the loss went from %v to %v", want[0], want[29])
 	}
