@@ -140,7 +140,7 @@ const countName = "step"
 // Save writes parameters, the optimiser's state and the number of steps as a checkpoint, which replaces path when all of it is
 // written. A checkpoint is a bundle (.safetensors) of a program that gives them.
 func (t *Trainer) Save(path string) error {
-	m := &ir.Module{Name: "checkpoint"}
+	m := ir.NewModule(t.plan.Recipe)
 	f := m.NewFunc("main")
 	b := ir.NewBuilder(f.Body)
 	var results []*ir.Value
@@ -175,8 +175,11 @@ func (t *Trainer) Restore(path string) error {
 		return err
 	}
 	f := m.Main()
+	if m.Name != t.plan.Recipe {
+		return fmt.Errorf("%s: was saved by %s, not %s: train with the options that it was saved with", path, m.Name, t.plan.Recipe)
+	}
 	if want := append(slices.Clone(t.plan.Names), countName); !slices.Equal(f.Outputs, want) {
-		return fmt.Errorf("%s: holds %d tensors, not the %d of this model and optimiser: train with the options that it was saved with", path, len(f.Outputs), len(want))
+		return fmt.Errorf("%s: holds %d tensors, not the %d of this model: train the model that it was saved of", path, len(f.Outputs), len(want))
 	}
 	values := make([]*ir.Tensor, len(f.Outputs))
 	for i, v := range f.Results() {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -34,7 +35,7 @@ func newTrain(o *options) *cobra.Command {
 		Short: "Train a model, and write it as ONNX",
 		Long: `Train takes steps of an optimiser on the parameters of a model, its float initializers, and writes the model with what they became.
 
-FILE.npz holds an array for each input of the model, by its name, and 'labels' for mse (of the output's shape) and cross_entropy (integers). The first
+FILE.npz holds an array for each input of the model, by its name, and 'labels' for mse (of the output's shape) and cross_entropy (int64, without the axis of the classes). The first
 axis of all is the samples, of which each step takes the next --batch, from the first again after the last.
 
 With --precision the model and its gradients are computed in f16 or bf16; parameters, the optimiser's state and built-in losses stay f32. In f16 the loss is
@@ -125,6 +126,9 @@ func (f *trainFlags) run(cmd *cobra.Command, o *options, path string) error {
 			return err
 		}
 	}
+	if t.Count() >= f.steps {
+		cmd.PrintErrf("%s holds %d steps already, of --steps %d: none is made\n", f.checkpoint, t.Count(), f.steps)
+	}
 	report, err := f.train(cmd, t, schedule, data)
 	if err := f.keep(t, report, err); err != nil {
 		return err
@@ -177,18 +181,26 @@ func (f *trainFlags) check(cmd *cobra.Command) (train.Schedule, error) {
 	case f.resume && f.checkpoint == "":
 		return s, wrongUse(cmd, "--resume wants --checkpoint FILE")
 	}
-	if err := s.Check(); err != nil {
+	if err := errors.Join(s.Check(), f.options.Optimizer.Check()); err != nil {
 		return s, wrongUse(cmd, "%v", err)
 	}
-	return s, nil
+	for _, path := range []string{f.out, f.checkpoint, f.plot} { // now rather than after all steps
+		if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
+			return s, wrongUse(cmd, "%s: there is no folder %s", path, filepath.Dir(path))
+		}
+	}
+	return s, checkBackend(cmd, f.backend)
 }
+
+// errDiverged is why training ends; what the parameters have become by then is of no use.
+var errDiverged = errors.New("the loss is no finite number")
 
 // keep writes the checkpoint and the plot, of a run that failed too. It returns failed, or why it could not.
 func (f *trainFlags) keep(t *emily.Trainer, r trainReport, failed error) error {
 	if failed != nil && len(r.Losses) == 0 {
 		return failed
 	}
-	if f.checkpoint != "" {
+	if f.checkpoint != "" && !errors.Is(failed, errDiverged) {
 		if err := t.Save(f.checkpoint); err != nil {
 			return errors.Join(failed, err)
 		}
@@ -217,6 +229,9 @@ func (f *trainFlags) train(cmd *cobra.Command, t *emily.Trainer, s train.Schedul
 			return r, fmt.Errorf("step %d: %w", at+1, err)
 		}
 		r.Losses = append(r.Losses, loss)
+		if (math.IsNaN(loss) || math.IsInf(loss, 0)) && t.Skipped() == 0 { // one that is scaled is skipped, and may recover
+			return r, fmt.Errorf("step %d: %w: lower --lr, --clip gradients, or look for such numbers in %s", at+1, errDiverged, f.data)
+		}
 		r.Rate = float64(len(r.Losses)) / time.Since(start).Seconds()
 		bar.step(fmt.Sprintf("loss %.5g, %.1f steps/s", loss, r.Rate))
 		if f.every > 0 && t.Count()%f.every == 0 && t.Count() < f.steps {

@@ -27,6 +27,7 @@ func addLoss(f *ir.Func, o Options) (string, error) {
 	y := f.Results()[at]
 	reopen(f)
 	b := &emitter{Builder: ir.NewBuilder(f.Body)}
+	b.Loc = f.Module.AddLoc(ir.Loc{File: f.Module.Name, Node: Labels, OpType: o.Loss})
 	loss, err := build(b, f, y)
 	if err != nil {
 		return "", err

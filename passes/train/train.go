@@ -23,6 +23,24 @@ type Options struct {
 	Scaling   Scaling   // of the loss; the zero value is DefaultScaling for f16, and none else
 }
 
+// recipe says what decides how a step goes on from the values of the last.
+func (o Options) recipe() string {
+	s := fmt.Sprintf("%s of the loss %s", o.Optimizer, o.Loss)
+	if o.Output != "" {
+		s += fmt.Sprintf(" of %s", o.Output)
+	}
+	if o.ClipNorm > 0 {
+		s += fmt.Sprintf(", gradients clipped to %v", o.ClipNorm)
+	}
+	if o.Precision != ir.F32 {
+		s += fmt.Sprintf(", in %s", o.Precision)
+	}
+	if o.Scaling.on() {
+		s += fmt.Sprintf(", the loss scaled by %+v", o.Scaling)
+	}
+	return s
+}
+
 // Names of what Build adds to the inputs of a model.
 const (
 	Labels = "labels"        // of mse, of the output's type, and of cross_entropy, i64 without axis 1
@@ -38,6 +56,7 @@ type Step struct {
 	Names  []string     // of Values: parameters, then their states, named as these are with the slot after them, then LossScale, GoodSteps and Skipped where there is scaling
 	Params int          // how many of Values are parameters
 	Values []*ir.Tensor // of the model, and states of zeros; parameters view the model's file
+	Recipe string       // the options that matter, for people, and for a checkpoint to tell whether it fits
 }
 
 // Build makes the step of m. m does not change.
@@ -87,13 +106,13 @@ func Build(m *ir.Module, o Options) (*Step, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Step{Module: g, Names: slices.Clone(names), Params: len(names), Values: values}
+	s := &Step{Module: g, Names: slices.Clone(names), Params: len(names), Values: values, Recipe: o.recipe()}
 	return s, s.update(own, o)
 }
 
 // check fills in what is left out, and says what is out of range.
 func (o *Options) check() error {
-	if err := o.Optimizer.check(); err != nil {
+	if err := o.Optimizer.Check(); err != nil {
 		return err
 	}
 	if !(o.ClipNorm >= 0) {
