@@ -44,6 +44,13 @@ array sdpa(const array& q, const array& k, const array& v, float scale, const st
     return mx::fast::scaled_dot_product_attention(q, k, v, scale, mode, mask, sinks, s);
 }
 
+// attention: one query sees every key, so that "causal" says nothing; MLX's kernels for it are others than those without a mask.
+inline array attention(Ctx& c, const Call& k) {
+  auto& q = c.in(k, 0);
+  bool all = q.ndim() == 4 && q.shape(2) == 1 && k.params[1].s == "causal";
+  return sdpa(q, c.in(k, 1), c.in(k, 2), static_cast<float>(k.params[0].f), all ? "" : k.params[1].s, c.opt(k, 3), c.opt(k, 4), c.s);
+}
+
 inline std::vector<array> pair(std::pair<array, array> p) { return {p.first, p.second}; }
 
 // FFTs take a norm before the stream from MLX 0.32 on; here it is always "backward".
@@ -81,7 +88,7 @@ inline const Row nnRows[] = {
     {"layer_norm", OUT(mx::fast::layer_norm(c.in(k, 0), c.opt(k, 1), c.opt(k, 2), static_cast<float>(k.params[0].f), c.s))},
     {"rms_norm", OUT(mx::fast::rms_norm(c.in(k, 0), c.opt(k, 1), static_cast<float>(k.params[0].f), c.s))},
     {"rope", OUT(rope(c, k))},
-    {"scaled_dot_product_attention", OUT(sdpa(c.in(k, 0), c.in(k, 1), c.in(k, 2), static_cast<float>(k.params[0].f), k.params[1].s, c.opt(k, 3), c.opt(k, 4), c.s))},
+    {"scaled_dot_product_attention", OUT(attention(c, k))},
     {"conv_general", OUT(mx::conv_general(c.in(k, 0), c.in(k, 1), c.ints(k, 0), c.ints(k, 1), c.ints(k, 2), c.ints(k, 3), c.ints(k, 4), c.i32(k, 5), k.params[6].b, c.s))},
     {"conv_transpose", OUT(convTranspose(c, k))},
 
