@@ -195,7 +195,8 @@ const (
 	Inner
 	Outer
 	Kron
-	AddMM // c, a, b: beta·c + alpha·(a @ b)
+	AddMM  // c, a, b: beta·c + alpha·(a @ b)
+	Linear // c, a, b: c + a @ b; of a single row, product and sum are made apart: MLX on CUDA has a kernel for the product, which addmm does not use
 	Einsum
 	TensorDot
 	Softmax
@@ -423,6 +424,7 @@ var Calls = [NumCalls]CallInfo{
 
 	MatMul: bin("matmul"), Inner: bin("inner"), Outer: bin("outer"), Kron: bin("kron"),
 	AddMM:     fn("addmm", 3, "mx.addmm({0}, {1}, {2}, {alpha}, {beta})", float("alpha"), float("beta")),
+	Linear:    fn("linear", 3, "_linear({0}, {1}, {2})"),
 	Einsum:    opt("einsum", 1, -1, "mx.einsum({subscripts}, {0*})", text("subscripts")),
 	TensorDot: fn("tensordot", 2, "mx.tensordot({0}, {1}, [{a}, {b}])", ints("a"), ints("b")),
 	Softmax:   fn("softmax", 1, "mx.softmax({0}, axis={axes}, precise={precise})", ints("axes"), boolean("precise")),

@@ -211,6 +211,9 @@ def _scan(body, states, sequences, scans, rest):
             row.append(o)
         mx.eval(state, [row[-1] for row in rows])
     return state + _stacked(rows, rest[:scans])`,
+	"_linear": `
+def _linear(c, a, b):
+    return a @ b + c if a.size == a.shape[-1] else mx.addmm(c, a, b)`,
 	"_compiled": `
 _compiled = functools.cache(mx.compile)`,
 	"_reserve": `

@@ -51,6 +51,13 @@ inline array attention(Ctx& c, const Call& k) {
   return sdpa(q, c.in(k, 1), c.in(k, 2), static_cast<float>(k.params[0].f), all ? "" : k.params[1].s, c.opt(k, 3), c.opt(k, 4), c.s);
 }
 
+// linear is c + a·b. MLX has kernels for the product of a matrix with a single row, but none that adds to it.
+inline array linear(Ctx& c, const Call& k) {
+  auto &bias = c.in(k, 0), &a = c.in(k, 1), &b = c.in(k, 2);
+  bool row = a.ndim() > 0 && a.size() == static_cast<size_t>(a.shape(-1));
+  return row ? mx::add(mx::matmul(a, b, c.s), bias, c.s) : mx::addmm(bias, a, b, 1.0f, 1.0f, c.s);
+}
+
 inline std::vector<array> pair(std::pair<array, array> p) { return {p.first, p.second}; }
 
 // FFTs take a norm before the stream from MLX 0.32 on; here it is always "backward".
@@ -82,6 +89,7 @@ inline std::vector<array> lu(Ctx& c, const array& a) {
 
 inline const Row nnRows[] = {
     {"addmm", OUT(mx::addmm(c.in(k, 0), c.in(k, 1), c.in(k, 2), static_cast<float>(k.params[0].f), static_cast<float>(k.params[1].f), c.s))},
+    {"linear", OUT(linear(c, k))},
     {"einsum", OUT(mx::einsum(k.params[0].s, c.rest(k, 0), c.s))},
     {"tensordot", OUT(mx::tensordot(c.in(k, 0), c.in(k, 1), c.ints(k, 0), c.ints(k, 1), c.s))},
     {"softmax", OUT(mx::softmax(c.in(k, 0), c.ints(k, 0), k.params[1].b, c.s))},
