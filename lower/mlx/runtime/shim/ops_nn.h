@@ -1,5 +1,6 @@
 // Contractions, normalisation, attention, convolution, quantisation, FFT, linear algebra, random numbers.
 #pragma once
+#include "mlx/primitives.h"
 #include "ops_math.h"
 
 namespace emily {
@@ -44,17 +45,31 @@ array sdpa(const array& q, const array& k, const array& v, float scale, const st
     return mx::fast::scaled_dot_product_attention(q, k, v, scale, mode, mask, sinks, s);
 }
 
+// onCUDA reports whether the stream is of a CUDA device.
+inline bool onCUDA(const Ctx& c) {
+  static const bool metal = mx::metal::is_available();
+  return c.s.device == mx::Device::gpu && !metal;
+}
+
+// keys: on CUDA, MLX has no fused attention for f32 and more than three queries. It multiplies by the transposed keys, which it copies first
+// where rows do not follow one another; copied here, before they are transposed, they are read row by row.
+inline array keys(Ctx& c, const array& q, const array& k) {
+  bool view = k.has_primitive() && std::string_view(k.primitive().name()) == "Transpose";
+  if (!view || !onCUDA(c) || q.dtype() != mx::float32 || q.ndim() != 4 || q.shape(2) <= 3) return k;
+  return mx::contiguous(k, false, c.s);
+}
+
 // attention: one query sees every key, so that "causal" says nothing; MLX's kernels for it are others than those without a mask.
 inline array attention(Ctx& c, const Call& k) {
   auto& q = c.in(k, 0);
   bool all = q.ndim() == 4 && q.shape(2) == 1 && k.params[1].s == "causal";
-  return sdpa(q, c.in(k, 1), c.in(k, 2), static_cast<float>(k.params[0].f), all ? "" : k.params[1].s, c.opt(k, 3), c.opt(k, 4), c.s);
+  return sdpa(q, keys(c, q, c.in(k, 1)), c.in(k, 2), static_cast<float>(k.params[0].f), all ? "" : k.params[1].s, c.opt(k, 3), c.opt(k, 4), c.s);
 }
 
-// linear is c + a·b. MLX has kernels for the product of a matrix with a single row, but none that adds to it.
+// linear is c + a·b. On CUDA, MLX has a kernel for the product of a single row, which addmm does not use. The CPU does as CUDA, for tests.
 inline array linear(Ctx& c, const Call& k) {
   auto &bias = c.in(k, 0), &a = c.in(k, 1), &b = c.in(k, 2);
-  bool row = a.ndim() > 0 && a.size() == static_cast<size_t>(a.shape(-1));
+  bool row = (onCUDA(c) || c.s.device == mx::Device::cpu) && a.ndim() > 0 && a.size() == static_cast<size_t>(a.shape(-1));
   return row ? mx::add(mx::matmul(a, b, c.s), bias, c.s) : mx::addmm(bias, a, b, 1.0f, 1.0f, c.s);
 }
 
