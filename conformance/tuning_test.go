@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -21,6 +22,27 @@ var tunings = []Lane{
 	{"tuned-compiled", "compiled as a whole", lane(emily.WithBackend(emily.MLX), emily.WithTuning(tuned), emily.WithMLXCompile())},
 }
 
+// callByCall is the lane of every step in which each call runs by itself, those inside of stretches too: it tries on any graph what goes into a
+// stretch, without a compiler for each.
+var callByCall = Lane{"call-by-call", "with every step of lowering, call by call", func(_ context.Context, m *ir.Module, o LaneOptions) (Runner, error) {
+	if err := optimise(m, o); err != nil {
+		return nil, err
+	}
+	plan, err := mlx.Lower(m, mlx.Options{Fallback: mlx.FallbackError, Tuning: tuned})
+	if err != nil {
+		return nil, err
+	}
+	exe, err := runtime.Load(plan, runtime.Options{})
+	return profiled{exe}, err
+}}
+
+type profiled struct{ *runtime.Executable }
+
+func (p profiled) RunOrdered(ctx context.Context, inputs []ir.Datum) ([]ir.Datum, error) {
+	outputs, _, err := p.Profile(ctx, inputs)
+	return outputs, err
+}
+
 func needMLX(t *testing.T) {
 	t.Helper()
 	if _, _, err := runtime.Version(); err != nil {
@@ -39,6 +61,12 @@ func TestTunedZoo(t *testing.T) {
 		o := Options{Lanes: tunings, Rel: -1, Abs: -1, Timeout: 5 * time.Minute, Lane: LaneOptions{Fallback: "error", Precision: d}}
 		check(t, Run(t.Context(), cases, o), 17)
 	}
+}
+
+// TestTunedRandomGraphs compiles the stretches of random graphs. On a CPU each takes a second.
+func TestTunedRandomGraphs(t *testing.T) {
+	needMLX(t)
+	onRandomGraphs(t, tunings[:2], 15*time.Second)
 }
 
 // TestTunedSessions: nor does it in sessions, whose products are of one row and of many in turn.

@@ -45,9 +45,14 @@ func (l *lowering) factor(v *ir.Value) Reg {
 	if l.opts.Device != GPU || v.Rank() != 2 || !isWeight(v) {
 		return r
 	}
-	turn := func(r Reg) Reg { return l.b.Call(Transpose, r, []int{1, 0}) }
-	return turn(l.b.Call(Contiguous, turn(r)))
+	return l.once(factorKey{v}, func() []Reg {
+		turn := func(r Reg) Reg { return l.b.Call(Transpose, r, []int{1, 0}) }
+		return []Reg{turn(l.b.Call(Contiguous, turn(r)))}
+	})[0]
 }
+
+// factorKey is what products with the same weights share.
+type factorKey struct{ weights *ir.Value }
 
 // isWeight reports whether v is a constant, cast or transposed maybe.
 func isWeight(v *ir.Value) bool {
