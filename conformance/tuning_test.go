@@ -20,6 +20,7 @@ var tunings = []Lane{
 	{"tuned", "optimised, on MLX with every step of lowering", lane(emily.WithBackend(emily.MLX), emily.WithTuning(tuned))},
 	{"stretches", "with stretches alone", lane(emily.WithBackend(emily.MLX), emily.WithTuning(mlx.Tuning{Stretches: mlx.On}))},
 	{"tuned-compiled", "compiled as a whole", lane(emily.WithBackend(emily.MLX), emily.WithTuning(tuned), emily.WithMLXCompile())},
+	{"tuned-python", "emitted as Python", func(_ context.Context, m *ir.Module, o LaneOptions) (Runner, error) { return tunedPython(m, o, tuned) }},
 }
 
 // callByCall is the lane of every step in which each call runs by itself, those inside of stretches too: it tries on any graph what goes into a
