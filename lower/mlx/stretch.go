@@ -26,9 +26,14 @@ var fuses = func() (list [NumCalls]bool) {
 type stretch struct {
 	calls  []int
 	last   int
+	floats bool     // some call reads or gives floats
 	into   *stretch // that took it in
 	closed bool
 }
+
+// pays reports whether s is worth a kernel of its own, whose making takes seconds on CUDA. Without floats it counts places or checks
+// indices, which is soon done.
+func (s *stretch) pays() bool { return len(s.calls) > 1 && s.floats }
 
 // now is the stretch that s has become a part of.
 func (s *stretch) now() *stretch {
@@ -43,12 +48,12 @@ func join(a, b *stretch) *stretch {
 	if len(a.calls) < len(b.calls) {
 		a, b = b, a
 	}
-	a.calls = append(a.calls, b.calls...)
+	a.calls, a.floats = append(a.calls, b.calls...), a.floats || b.floats
 	b.into = a
 	return a
 }
 
-// stretches makes one call of every stretch of two calls or more, in all programs but setup, which runs once.
+// stretches makes one call of every stretch that pays, in all programs but setup, which runs once.
 func stretches(p *Plan) {
 	for i, g := range slices.Clone(p.Programs) {
 		if Prog(i) != p.Setup {
@@ -108,6 +113,7 @@ func (f *fuser) find() {
 				own = &stretch{}
 			}
 			own.calls, own.last = append(own.calls, i), i
+			own.floats = own.floats || slices.ContainsFunc(slices.Concat(c.In, c.Out), f.isFloat)
 			f.member[i] = own
 		}
 		for _, r := range c.Out {
@@ -119,9 +125,12 @@ func (f *fuser) find() {
 	}
 }
 
-// in is the stretch of two calls or more that call i is in; nil for none.
+// isFloat reports whether r is known to hold floats.
+func (f *fuser) isFloat(r Reg) bool { return r >= 0 && ElementDType(f.g.Types[r]).IsFloat() }
+
+// in is the stretch that call i is in; nil where there is none that pays.
 func (f *fuser) in(i int) *stretch {
-	if s := f.member[i].now(); s != nil && len(s.calls) > 1 {
+	if s := f.member[i].now(); s != nil && s.pays() {
 		return s
 	}
 	return nil
