@@ -52,37 +52,19 @@ func (l *lowering) packed(op *ir.Op) Reg {
 	return p.parts[slices.Index(p.ops, op)]
 }
 
-// packs reports whether op may be a part: it is x·w, or x·w + b with a row b, of constants that nothing else reads. Rotary embeddings
-// must not read its result: MLX's kernel on CUDA gives its result the layout of its operand, and would leave the buffer where that is a part
-// of rows.
+// packs reports whether op may be a part: it is x·w, or x·w + b with a row b, of constants; nothing else reads w.
 func (l *lowering) packs(op *ir.Op) bool {
 	if !l.opts.takes(l.opts.Tuning.Packing) || op.Kind != ir.MatMul && op.Kind != ir.Linear || !op.Result().DType().IsFloat() {
 		return false
 	}
 	x, w := op.Args[0], op.Args[1]
-	if x.Rank() < 2 || isWeight(x) || w.Rank() != 2 || !isWeight(w) || !w.HasOneUse() || rotates(op.Result()) {
+	if x.Rank() < 2 || isWeight(x) || w.Rank() != 2 || !isWeight(w) || !w.HasOneUse() {
 		return false
 	}
 	if _, multiple := l.multiples[x]; multiple || l.wantedBy(op.Result()) != 1 {
 		return false
 	}
 	return op.Kind == ir.MatMul || op.Args[2].Rank() == 1 && isWeight(op.Args[2]) && op.Region.SameDim(op.Args[2].Shape()[0], w.Shape()[1])
-}
-
-// isView reports whether an op of the kind gives the elements of its first operand, which need not move.
-func isView(k ir.Kind) bool {
-	switch k {
-	case ir.Reshape, ir.Transpose, ir.Unsqueeze, ir.Squeeze, ir.Slice, ir.Split:
-		return true
-	}
-	return false
-}
-
-// rotates reports whether a rotary embedding reads v, or a view of it.
-func rotates(v *ir.Value) bool {
-	return slices.ContainsFunc(v.Uses(), func(u ir.Use) bool {
-		return u.Index == 0 && (u.Op.Kind == ir.Rope || isView(u.Op.Kind) && slices.ContainsFunc(u.Op.Results, rotates))
-	})
 }
 
 // pack makes the product of all ops, and its parts.

@@ -83,7 +83,7 @@ inline std::vector<int64_t> pattern(const std::vector<array>& args) {
 inline Values stretch(Ctx& c, const Call& k) {
   auto args = c.rest(k, 0);
   auto id = program(k, 0);
-  if (c.profile || std::any_of(args.begin(), args.end(), [](auto& a) { return a.size() == 0 || a.is_tracer(); }))
+  if (c.profile || c.plan.compile || std::any_of(args.begin(), args.end(), [](auto& a) { return a.size() == 0; }))
     return run(c, id, Values(args.begin(), args.end()));
   auto& e = compiledFor(c.plan.stretches[id], pattern(args), [&](auto& e) {
     auto trace = [&plan = c.plan, &e, id, s = c.s, cpu = c.cpu](const std::vector<array>& args) {
