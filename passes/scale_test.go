@@ -118,3 +118,30 @@ func TestLinear(t *testing.T) {
 		})
 	}
 }
+
+// TestHundredThousand: a program of 100,000 ops of all sorts takes about ten times as long as one of 10,000, and seconds.
+func TestHundredThousand(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	sorts := []string{"nothing to do", "shapes", "constants", "products", "activations", "norms"}
+	mixed := func(b *ir.Builder, x *ir.Value, i int) *ir.Value {
+		return chains[sorts[i%len(sorts)]](b, x, i/len(sorts))
+	}
+	const steps = 22_500
+	if n := len(build(t, steps, mixed).Main().Body.Ops); n < 100_000 {
+		t.Fatalf("%d ops", n)
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	for try := range 3 {
+		runtime.GC()
+		small, large := compile(t, steps/10, mixed), compile(t, steps, mixed)
+		t.Logf("10,000 ops take %v, 100,000 %v", small, large)
+		if large < 30*small && large < 10*time.Second {
+			return
+		}
+		if try == 2 {
+			t.Errorf("10,000 ops take %v, 100,000 %v", small, large)
+		}
+	}
+}
