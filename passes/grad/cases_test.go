@@ -4,7 +4,7 @@ import (
 	"github.com/emilyc/emily/ir"
 )
 
-var families = []func() []gradCase{elementwiseCases, reduceCases, shapeCases, indexCases, matmulCases, convCases, normCases, attentionCases, sequenceCases, controlCases, edgeCases}
+var families = []func() []gradCase{elementwiseCases, reduceCases, shapeCases, indexCases, matmulCases, convCases, normCases, attentionCases, sequenceCases, controlCases, edgeCases, composedCases}
 
 func elementwiseCases() []gradCase {
 	var cs []gradCase

@@ -152,8 +152,12 @@ func retype(m *ir.Module, d ir.DType) {
 	m.Main().Body.Walk(func(op *ir.Op) {
 		switch a := op.Attrs.(type) {
 		case *ir.ConstAttrs:
-			if a.Type.DType == ir.F64 { // of one element, as the cases make them
-				op.Attrs = &ir.ConstAttrs{Type: of(a.Type), Inline: ir.FloatScalar(d, floats(&ir.Tensor{DType: ir.F64, Data: a.Inline})[0]).Data}
+			if v, err := a.Tensor(); err == nil && a.Type.DType == ir.F64 {
+				narrow := &ir.ConstAttrs{Type: of(a.Type)}
+				for _, x := range floats(v) {
+					narrow.Inline = append(narrow.Inline, ir.FloatScalar(d, x).Data...)
+				}
+				op.Attrs = narrow
 			}
 		case *ir.CastAttrs:
 			if a.To == ir.F64 {
