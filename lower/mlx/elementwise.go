@@ -290,6 +290,11 @@ func constFloat(v *ir.Value) (float64, bool) {
 	if err != nil {
 		return 0, false
 	}
+	return onlyFloat(t)
+}
+
+// onlyFloat is the element of a tensor that has one, a float of 16 bits or more.
+func onlyFloat(t *ir.Tensor) (float64, bool) {
 	switch t.DType {
 	case ir.F64:
 		return ir.View[float64](t)[0], true

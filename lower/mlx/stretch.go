@@ -2,17 +2,19 @@ package mlx
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/emilyc/emily/ir"
 )
 
 // fuses lists the calls that mx::compile makes one kernel of: an element of the result comes from the elements at the same place, operands
-// broadcast. Integer quotients, shifts and complex parts, which are rare and not all fused, are left out.
+// broadcast. Integer quotients, shifts and complex parts, which are rare and not all fused, are left out, as is what compares with infinity: MLX
+// writes that into kernels by a macro that CUDA's compiler at run time may not have.
 var fuses = func() (list [NumCalls]bool) {
 	for _, c := range []CallID{
 		Abs, Negative, Sign, LogicalNot, Exp, Expm1, Log, Log1p, Sin, Cos, Tan, Arcsin, Arccos, Arctan, Sinh, Cosh, Tanh,
-		Arcsinh, Arccosh, Arctanh, Sqrt, Rsqrt, Square, Reciprocal, Floor, Ceil, Round, Sigmoid, Erf, IsNaN, IsInf, IsPosInf, IsNegInf,
+		Arcsinh, Arccosh, Arctanh, Sqrt, Rsqrt, Square, Reciprocal, Floor, Ceil, Round, Sigmoid, Erf, IsNaN,
 		Add, Subtract, Multiply, Divide, Power, Maximum, Minimum, LogAddExp, Equal, NotEqual, Less, LessEqual, Greater, GreaterEqual,
 		LogicalAnd, LogicalOr, Where, Clip, AsType,
 	} {
@@ -175,14 +177,21 @@ func (f *fuser) call(s *stretch) Call {
 	return Call{Op: Compiled, In: slices.Clone(sub.Params), Out: slices.Clone(sub.Results), Args: []any{id}, Loc: last.Loc, Kind: last.Kind}
 }
 
-// isNumber reports whether c loads a constant of one element.
+// isNumber reports whether c loads a constant of one element, which is finite.
 func (f *fuser) isNumber(c *Call) bool {
 	if c.Op != Const {
 		return false
 	}
 	at, _ := c.Args[0].(ir.Dim).Value()
-	n, err := ir.NumElements(f.plan.Consts[at].Shape)
-	return err == nil && n == 1
+	k := &f.plan.Consts[at]
+	if n, err := ir.NumElements(k.Shape); err != nil || n != 1 {
+		return false
+	}
+	if k.DType == ir.Bool || k.DType.IsInt() {
+		return true
+	}
+	v, ok := onlyFloat(&ir.Tensor{DType: k.DType, Shape: k.Shape, Data: k.Data})
+	return ok && !math.IsInf(v, 0) && !math.IsNaN(v)
 }
 
 // isInside reports whether c loads a number that stretches alone read.
