@@ -149,32 +149,41 @@ func (f *fuser) of(r Reg) *stretch {
 // call makes the program of s and the call that runs it. Single numbers go inside, where MLX writes them into the kernel.
 func (f *fuser) call(s *stretch) Call {
 	slices.Sort(s.calls)
-	sub := &Program{Name: fmt.Sprintf("stretch%d", len(f.plan.Programs)), Types: slices.Clone(f.g.Types)}
-	seen := map[Reg]bool{}
+	id := Prog(len(f.plan.Programs))
+	sub := &Program{Name: fmt.Sprintf("stretch%d", id)}
+	last := &f.g.Calls[s.last]
+	run := Call{Op: Compiled, Args: []any{id}, Loc: last.Loc, Kind: last.Kind}
+	to := map[Reg]Reg{Absent: Absent}
+	set := func(r Reg) Reg {
+		to[r] = Reg(len(sub.Types))
+		sub.Types = append(sub.Types, f.g.Types[r])
+		return to[r]
+	}
 	for _, i := range s.calls {
 		c := f.g.Calls[i]
-		for _, r := range c.In {
-			if r < 0 || seen[r] || f.of(r) == s {
-				continue
+		in, out := make([]Reg, len(c.In)), make([]Reg, len(c.Out))
+		for k, r := range c.In {
+			if _, there := to[r]; !there {
+				if from := f.maker[r]; from >= 0 && f.isNumber(&f.g.Calls[from]) {
+					load := f.g.Calls[from]
+					load.Out = []Reg{set(r)}
+					sub.Calls = append(sub.Calls, load)
+				} else {
+					run.In, sub.Params = append(run.In, r), append(sub.Params, set(r))
+				}
 			}
-			seen[r] = true
-			if k := f.maker[r]; k >= 0 && f.isNumber(&f.g.Calls[k]) {
-				sub.Calls = append(sub.Calls, f.g.Calls[k])
-			} else {
-				sub.Params = append(sub.Params, r)
+			in[k] = to[r]
+		}
+		for k, r := range c.Out {
+			if out[k] = set(r); f.leaves(r, s) {
+				run.Out, sub.Results = append(run.Out, r), append(sub.Results, out[k])
 			}
 		}
+		c.In, c.Out = in, out
 		sub.Calls = append(sub.Calls, c)
-		for _, r := range c.Out {
-			if f.leaves(r, s) {
-				sub.Results = append(sub.Results, r)
-			}
-		}
 	}
-	id := Prog(len(f.plan.Programs))
 	f.plan.Programs = append(f.plan.Programs, sub)
-	last := &f.g.Calls[s.last]
-	return Call{Op: Compiled, In: slices.Clone(sub.Params), Out: slices.Clone(sub.Results), Args: []any{id}, Loc: last.Loc, Kind: last.Kind}
+	return run
 }
 
 // isNumber reports whether c loads a constant of one element, which is finite.
