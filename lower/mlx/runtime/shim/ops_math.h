@@ -54,11 +54,12 @@ inline array erf(Ctx& c, const array& x) {
   return mx::clip(mx::divide(mx::multiply(clipped, p, c.s), q, c.s), array(-1.0f), array(1.0f), c.s);
 }
 
-// reduced is the shape of a reduction over axes.
+// reduced is the shape of a reduction over axes, which may count from the end.
 inline Shape reduced(const array& a, const std::vector<int>& axes, bool keep) {
   Shape out;
-  for (int i = 0; i < static_cast<int>(a.ndim()); i++) {
-    bool gone = std::find(axes.begin(), axes.end(), i) != axes.end();
+  int rank = static_cast<int>(a.ndim());
+  for (int i = 0; i < rank; i++) {
+    bool gone = std::any_of(axes.begin(), axes.end(), [&](int axis) { return axis == i || axis + rank == i; });
     if (!gone) out.push_back(a.shape(i));
     else if (keep) out.push_back(1);
   }
