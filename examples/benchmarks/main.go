@@ -33,6 +33,7 @@ type options struct {
 	rounds   int
 	runs     int
 	engines  []string
+	rate     float64 // of learning
 }
 
 func main() {
@@ -44,6 +45,7 @@ func main() {
 	flag.BoolVar(&o.compiled, "compiled", false, "run Emily's programs under mx::compile")
 	flag.IntVar(&o.rounds, "rounds", 7, "how often the engines take turns")
 	flag.IntVar(&o.runs, "runs", 0, "runs of each engine in a round; 0 for as many as take half a second")
+	flag.Float64Var(&o.rate, "rate", 1e-5, "the learning rate of training steps")
 	flag.StringVar(&only, "only", "", "benchmarks whose name holds this")
 	flag.BoolVar(&steps, "train", false, "training steps instead of runs")
 	flag.StringVar(&engines, "engines", "", "what to compare with: mlx, onnxruntime (the default), torch-eager, torch-compile; of steps mlx, mlx-compile (the default)")

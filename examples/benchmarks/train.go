@@ -34,23 +34,34 @@ var trainOnGPU = []training{
 	{benchmark{"resnet50 ×32", "resnet50", "resnet", map[string]int64{"x.0": 32}}, "cross_entropy"},
 }
 
-const (
-	rate        = 1e-5
-	firstLosses = 5 // that are compared; python/worker.py has the same
-)
+// firstLosses are compared; python/worker.py has the same number.
+const firstLosses = 5
 
 // trainee is Emily's trainer, in this process.
 type trainee struct {
-	*local  // of which only about serves
+	*local  // of which the executable is not there
 	trainer *emily.Trainer
 	batch   map[string]ir.Datum
+	rate    float64
 	losses  []float32
+}
+
+func (t *trainee) about() string { return t.local.about() + ", " + t.trains() }
+
+// trains says what is trained, in the words of python/training.py.
+func (t *trainee) trains() string {
+	elements := 0
+	parameters := t.trainer.Parameters()
+	for _, p := range parameters {
+		elements += p.Len()
+	}
+	return fmt.Sprintf("trains %d elements of %d parameters", elements, len(parameters))
 }
 
 func (t *trainee) run(n int) (seconds []float64, err error) {
 	for range n {
 		start := time.Now()
-		loss, err := t.trainer.Step(context.Background(), rate, t.batch)
+		loss, err := t.trainer.Step(context.Background(), t.rate, t.batch)
 		if err != nil {
 			return nil, err
 		}
@@ -80,7 +91,7 @@ func (b training) start(ctx context.Context, path string, names []string, inputs
 	if err != nil {
 		return nil, errors.Join(err, model.Close())
 	}
-	t := &trainee{local: &local{model: model, meter: meter}, trainer: trainer, batch: map[string]ir.Datum{}}
+	t := &trainee{local: &local{model: model, meter: meter}, trainer: trainer, rate: o.rate, batch: map[string]ir.Datum{}}
 	for i, name := range names {
 		t.batch[name] = inputs[i]
 	}
@@ -148,8 +159,13 @@ func compareSteps(ctx context.Context, w io.Writer, b training, o options) error
 	if err != nil {
 		return err
 	}
-	flags := append(o.flags(), "--train", b.loss, "--rate", fmt.Sprint(rate))
+	flags := append(o.flags(), "--train", b.loss, "--rate", fmt.Sprint(o.rate))
 	list, failed := start(ctx, own, b.benchmark, path, folder, flags, o)
+	for i, e := range list {
+		if failed[i] == nil && !strings.HasSuffix(e.about(), own.trains()) {
+			failed[i] = fmt.Errorf("%s, but Emily %s: does the graph share parameters? python/unshare.py parts them", e.about(), own.trains())
+		}
+	}
 	times, err := takeTurns(list, failed, o)
 	if err != nil {
 		return err

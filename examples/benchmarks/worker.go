@@ -24,7 +24,7 @@ import (
 type engine interface {
 	about() string
 	run(n int) (seconds []float64, err error)
-	memory() (usage, error) // the most since the last call
+	memory() (usage, error)                // the most since the last call
 	finish() (first *ir.Tensor, err error) // the first output; nil where there is nothing to compare
 }
 

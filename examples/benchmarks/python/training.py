@@ -4,6 +4,7 @@ import mlx.core as mx
 import mlx.nn as nn
 import mlx.optimizers as optim
 import twins
+from mlx.utils import tree_flatten
 
 LOSSES = {
     "mse": lambda y, labels: nn.losses.mse_loss(y, labels),
@@ -33,7 +34,9 @@ def mlx(args, inputs, compiled=False):
         mx.eval(state, value)
         return value.item()
 
-    return f"mlx {mx.__version__} on {mx.default_device()}, training", run
+    trained = [a for _, a in tree_flatten(model.trainable_parameters())]
+    about = f"mlx {mx.__version__} on {mx.default_device()}, trains {sum(a.size for a in trained)} elements of {len(trained)} parameters"
+    return about, run
 
 
 def mlx_compile(args, inputs):
