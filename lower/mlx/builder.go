@@ -18,6 +18,7 @@ type Builder struct {
 	kind   ir.Kind
 	consts map[constKey]int
 	err    error
+	fuse   bool // see Options.Fuse
 }
 
 type constKey struct {
@@ -376,6 +377,6 @@ func (b *Builder) Finish() (*Plan, error) {
 	if b.err != nil {
 		return nil, b.err
 	}
-	finish(p)
+	finish(p, b.fuse)
 	return p, nil
 }

@@ -112,7 +112,8 @@ const (
 	Clip // x, low?, high?
 	NaNToNum
 	AsType
-	View // reinterprets bytes; the last axis changes where the widths differ
+	View  // reinterprets bytes; the last axis changes where the widths differ
+	Fused // f32 arrays of one shape, or of one element: see fuse.go
 	// reductions; axes are listed, and an empty list reduces nothing; of no elements, max is the least value, min the
 	// greatest, and logsumexp -inf; long sums, means and cumsums of f32 are added in f64 on the CPU
 	Sum
@@ -361,6 +362,7 @@ var Calls = [NumCalls]CallInfo{
 	NaNToNum: fn("nan_to_num", 1, "_nan_to_num({0}, {nan}, {posinf}, {neginf})", float("nan"), float("posinf"), float("neginf")),
 	AsType:   fn("astype", 1, "{0}.astype({dtype})", dtype("dtype")),
 	View:     fn("view", 1, "{0}.view({dtype})", dtype("dtype")),
+	Fused:    multi(-1, opt("fused", 1, -1, "_fused([{0*}], {code}, {results})", ints("code"), ints("results"))),
 
 	Sum: sum("sum"), Mean: sum("mean"), Max: reduceOr("max"), Min: reduceOr("min"), Prod: reduce("prod"),
 	All: reduce("all"), Any: reduce("any"), LogSumExp: reduceOr("logsumexp"), Median: reduce("median"), Var: moment("var"),

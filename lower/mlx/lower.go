@@ -29,6 +29,7 @@ const (
 type Options struct {
 	Device   Device
 	Fallback Fallback
+	Fuse     bool // elementwise calls become one, where that saves passes over memory: for what runs on the CPU, and not under mx::compile
 }
 
 // Rule makes the MLX calls for ops of one kind.

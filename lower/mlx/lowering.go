@@ -35,8 +35,10 @@ const (
 type home struct{ regs [2]Reg }
 
 func newLowering(m *ir.Module, opts Options) *lowering {
+	b := NewBuilder(m)
+	b.fuse = opts.Fuse
 	return &lowering{
-		b: NewBuilder(m), rules: &Rules, opts: opts,
+		b: b, rules: &Rules, opts: opts,
 		homes: map[*ir.Value]*home{}, multiples: map[*ir.Value]multiple{}, bound: map[ir.Dim]bool{}, facts: map[ir.Dim][]ir.Fact{}, shared: map[any][]Reg{},
 		caches: map[*ir.Op]*cache{},
 	}

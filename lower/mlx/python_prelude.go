@@ -78,6 +78,13 @@ if __name__ == "__main__":
 
 // pyHelpers are what calls need beyond one expression; each mirrors a function of the shim.
 var pyHelpers = map[string]string{
+	"_fused": `
+def _fused(values, code, results):
+    calls = [mx.add, mx.subtract, mx.multiply, mx.divide, lambda a, b: mx.sqrt(a), lambda a, b: mx.square(a), lambda a, b: mx.negative(a)]
+    n, values = len(values), list(values)
+    for i in range(0, len(code), 3):
+        values.append(calls[code[i]](values[code[i + 1]], values[code[i + 2]]))
+    return [values[n + r] for r in results]`,
 	"_nan_to_num": `
 def _nan_to_num(x, nan, posinf, neginf):
     return mx.nan_to_num(x, nan, None if posinf != posinf else posinf, None if neginf != neginf else neginf)`,

@@ -1,0 +1,64 @@
+package runtime_test
+
+import (
+	"math"
+	"testing"
+
+	"github.com/emilyc/emily/ir"
+	"github.com/emilyc/emily/lower/mlx"
+	"github.com/emilyc/emily/lower/mlx/runtime"
+	"github.com/google/go-cmp/cmp"
+)
+
+// fusable has each fusable call, results that are read inside and outside, operands of one element and ones that MLX may write
+// results to, in arrays that are no whole number of blocks, one of which is transposed.
+const fusable = `module "fusable"
+func @main(%p: f32[257, 129], %m: f32[257, 129], %t: f32[129, 257], %r: f32[], %one: f32[1, 1]) -> (q: f32[257, 129], n: f32[257, 129], s: f32[257]) {
+  %g = transpose %t {perm = [1, 0]} : f32[257, 129]
+  %e = exp %p : f32[257, 129]
+  %0 = mul %m, %r : f32[257, 129]
+  %1 = add %0, %g : f32[257, 129]
+  %2 = mul %1, %1 : f32[257, 129]
+  %3 = sqrt %2 : f32[257, 129]
+  %4 = add %3, %one : f32[257, 129]
+  %5 = div %e, %4 : f32[257, 129]
+  %6 = neg %5 : f32[257, 129]
+  %7 = sub %p, %6 : f32[257, 129]
+  %8 = reduce_max %7 {axes = [1]} : f32[257]
+  %9 = add %7, %e : f32[257, 129]
+  %10 = mul %9, %r : f32[257, 129]
+  yield %10, %1, %8
+}
+`
+
+// Fused calls give what the calls give, bit for bit.
+func TestFused(t *testing.T) {
+	if _, _, err := runtime.Version(); err != nil {
+		t.Skipf("skipped: %v", err)
+	}
+	m, err := ir.Parse(fusable, ir.ParseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wave := func(shape ...int) *ir.Tensor {
+		x := ir.NewTensor(ir.F32, shape...)
+		for i, v := 0, ir.View[float32](x); i < len(v); i++ {
+			v[i] = float32(math.Sin(float64(i) * float64(shape[0])))
+		}
+		return x
+	}
+	in := []ir.Datum{wave(257, 129), wave(257, 129), wave(129, 257), ir.Scalar(float32(0.9)), wave(1, 1)}
+	var results [2][]ir.Datum
+	for i, fuse := range []bool{false, true} {
+		staged, err := mlx.LowerStages(m, mlx.Options{Fuse: fuse})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if results[i], err = runStaged(staged, in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if d := cmp.Diff(results[0], results[1]); d != "" {
+		t.Errorf("-call by call +fused:\n%s", d)
+	}
+}
