@@ -14,20 +14,20 @@ import (
 // results to, in arrays that are no whole number of blocks, one of which is transposed.
 const fusable = `module "fusable"
 func @main(%p: f32[257, 129], %m: f32[257, 129], %t: f32[129, 257], %r: f32[], %one: f32[1, 1]) -> (q: f32[257, 129], n: f32[257, 129], s: f32[257]) {
-  %g = transpose %t {perm = [1, 0]} : f32[257, 129]
-  %e = exp %p : f32[257, 129]
-  %0 = mul %m, %r : f32[257, 129]
-  %1 = add %0, %g : f32[257, 129]
-  %2 = mul %1, %1 : f32[257, 129]
-  %3 = sqrt %2 : f32[257, 129]
-  %4 = add %3, %one : f32[257, 129]
-  %5 = div %e, %4 : f32[257, 129]
-  %6 = neg %5 : f32[257, 129]
-  %7 = sub %p, %6 : f32[257, 129]
-  %8 = reduce_max %7 {axes = [1]} : f32[257]
-  %9 = add %7, %e : f32[257, 129]
-  %10 = mul %9, %r : f32[257, 129]
-  yield %10, %1, %8
+  %0 = transpose %t {perm = [1, 0]} : f32[257, 129]
+  %1 = exp %p : f32[257, 129]
+  %2 = mul %m, %r : f32[257, 129]
+  %3 = add %2, %0 : f32[257, 129]
+  %4 = mul %3, %3 : f32[257, 129]
+  %5 = sqrt %4 : f32[257, 129]
+  %6 = add %5, %one : f32[257, 129]
+  %7 = div %1, %6 : f32[257, 129]
+  %8 = neg %7 : f32[257, 129]
+  %9 = sub %p, %8 : f32[257, 129]
+  %10 = reduce_max %9 {axes = [1]} : f32[257]
+  %11 = add %9, %1 : f32[257, 129]
+  %12 = mul %11, %r : f32[257, 129]
+  yield %12, %3, %10
 }
 `
 
