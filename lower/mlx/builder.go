@@ -79,19 +79,24 @@ func (b *Builder) Output(name string, t ir.Type, r Reg) {
 	b.cur.Results = append(b.cur.Results, r)
 }
 
-// State adds a state, once all inputs are there. The register holds a list of nothing before the first run, for Reserve to read.
+// State adds a state, once all inputs are there. The register of a cache holds a list of nothing before the first run, for
+// Reserve to read.
 func (b *Builder) State(s State) Reg {
-	if s.Axis < 0 || s.Axis >= len(s.In.Type.Shape) || s.Axis >= len(s.Out.Type.Shape) || s.Length().Op() != ir.DimSym {
-		b.Errorf("state %q: %s has no symbol on axis %d", s.In.Name, s.In.Type, s.Axis)
+	if err := s.check(); err != nil {
+		b.Errorf("%v", err)
 		return Absent
 	}
 	b.plan.States = append(b.plan.States, s)
-	r := b.reg(ir.Type{})
+	t := ir.Type{}
+	if !s.Grows() {
+		t = s.In.Type
+	}
+	r := b.reg(t)
 	b.cur.Params = append(b.cur.Params, r)
 	return r
 }
 
-// KeepState gives the next state's buffer after the run, once all outputs are there.
+// KeepState gives what becomes of the next state in the run, once all outputs are there.
 func (b *Builder) KeepState(r Reg) { b.cur.Results = append(b.cur.Results, r) }
 
 // Facts adds facts that are checked when inputs are bound. Those over symbols that calls bind belong in a Check.

@@ -41,12 +41,14 @@ inline Compiled& compiledFor(const Ctx& c, std::list<Compiled>& cache) {
 }
 
 // runCompiled is run of main. It must be called on one thread only, as MLX keeps what it compiled by thread.
-inline Values runCompiled(Ctx& c, std::list<Compiled>& cache, const Values& args) {
+inline Values runCompiled(Ctx& c, std::list<Compiled>& cache, Values args) {
+  auto arrays = leaves(args);
+  args.clear();
   auto& e = compiledFor(c, cache);
   e.where = {};
   std::vector<array> out;
   try {
-    out = e.fn(leaves(args));
+    out = e.fn(arrays);
   } catch (...) {
     c.where = e.where;
     throw;

@@ -13,7 +13,7 @@
 
 namespace emily {
 
-constexpr uint64_t formatVersion = 2;
+constexpr uint64_t formatVersion = 3;
 
 // dtypes by the codes of lower/mlx/encode.go.
 static const mx::Dtype dtypes[] = {mx::bool_, mx::uint8,  mx::uint16,  mx::uint32,   mx::uint64,  mx::int8,    mx::int16,
@@ -251,13 +251,17 @@ static Plan* readPlan(const uint8_t* bytes, size_t n, const void* const* data, s
   }
   plan->inputs.resize(r.count(), mx::bool_);
   for (auto& d : plan->inputs) d = r.dtype();
-  plan->states = r.count();
+  plan->states.resize(r.count(), {mx::bool_, false});
+  for (auto& s : plan->states) {
+    s.dtype = r.dtype();
+    s.grows = r.byte() != 0;
+  }
   plan->main = static_cast<int32_t>(r.uint());
   plan->setup = static_cast<int32_t>(r.uint()) - 1;
   size_t np = r.count();
   for (size_t i = 0; i < np; i++) plan->programs.push_back(readProgram(r, *plan, fns));
   if (plan->main >= static_cast<int32_t>(np) || plan->setup >= static_cast<int32_t>(np)) throw std::runtime_error("plan bytes: bad program");
-  if (plan->programs.at(plan->main).results.size() < plan->states) throw std::runtime_error("plan bytes: states without results");
+  if (plan->programs.at(plan->main).results.size() < plan->states.size()) throw std::runtime_error("plan bytes: states without results");
   return plan.release();
 }
 
@@ -463,6 +467,12 @@ void setChars(char** err, const char* what) {
   if (err) *err = strdup(what);
 }
 
+Shape shapeOf(const EmilyTensor& t) {
+  Shape shape;
+  for (int32_t d = 0; d < t.ndim; d++) shape.push_back(Ctx::narrow(t.dims[d]));
+  return shape;
+}
+
 // wrapValue reads one value and leaves in behind it.
 Value wrapValue(const EmilyTensor*& in, const EmilyTensor* end, mx::Dtype dtype) {
   if (in == end) throw std::invalid_argument("inputs end early");
@@ -472,9 +482,7 @@ Value wrapValue(const EmilyTensor*& in, const EmilyTensor* end, mx::Dtype dtype)
     for (int64_t i = 0; i < t.dims[0]; i++) items.push_back(wrapValue(in, end, dtype));
     return std::make_shared<const Values>(std::move(items));
   }
-  Shape shape;
-  for (int32_t d = 0; d < t.ndim; d++) shape.push_back(Ctx::narrow(t.dims[d]));
-  return wrap(t.data, std::move(shape), dtype);
+  return wrap(t.data, shapeOf(t), dtype);
 }
 
 Values wrapInputs(const Plan& plan, const EmilyTensor* in, size_t n) {
@@ -490,7 +498,7 @@ Values wrapInputs(const Plan& plan, const EmilyTensor* in, size_t n) {
 
 #define EMILY_API extern "C" __attribute__((visibility("default")))
 
-EMILY_API int32_t emily_abi() { return 1; }
+EMILY_API int32_t emily_abi() { return 2; }
 EMILY_API const char* emily_version() { return mx::version(); }
 
 EMILY_API int32_t emily_gpu_available() {
@@ -550,16 +558,42 @@ EMILY_API void* emily_session_new(void* plan, int64_t capacity) { return new Ses
 
 EMILY_API void emily_session_free(void* session) { delete static_cast<Session*>(session); }
 
+// emily_session_set sets a state to a copy of the tensor.
+EMILY_API EmilyResult* emily_session_set(void* worker, void* sessionp, int64_t i, const EmilyTensor* value) {
+  auto r = new Result();
+  auto& session = *static_cast<Session*>(sessionp);
+  guard(r, {}, [&] {
+    auto state = owned(value->data, shapeOf(*value), session.infos.at(i).dtype, static_cast<Worker*>(worker)->stream);
+    mx::eval(state);
+    session.states.at(i) = std::move(state);
+  });
+  return r;
+}
+
+// emily_session_get gives a state.
+EMILY_API EmilyResult* emily_session_get(void* worker, void* session, int64_t i) {
+  auto r = new Result();
+  guard(r, {}, [&] {
+    auto& state = static_cast<Session*>(session)->states.at(i);
+    if (isNothing(state)) throw std::runtime_error("it is not set, or was lost when an earlier run failed");
+    r->values = {state};
+    r->arrays = leaves(r->values);
+    rows(r->arrays, static_cast<Worker*>(worker)->stream);
+    describe(r);
+  });
+  return r;
+}
+
 // emily_run runs the plan on nin tensors and lists, with the values of symbols in the plan's order, and on the states of the
-// session, which is null for a plan without; *cancel is polled. Where spans is not null, every call is evaluated by itself, and its
+// session, which is null for a plan without; *fate is polled, and decided where values are replaced. Where spans is not null, every call is evaluated by itself, and its
 // nanoseconds and runs are added there.
-EMILY_API EmilyResult* emily_run(void* worker, void* planp, void* sessionp, const EmilyTensor* in, int64_t nin, const int64_t* syms, const int32_t* cancel,
+EMILY_API EmilyResult* emily_run(void* worker, void* planp, void* sessionp, const EmilyTensor* in, int64_t nin, const int64_t* syms, int32_t* fate,
                                  int64_t* spans) {
   auto r = new Result();
   auto& plan = *static_cast<Plan*>(planp);
   auto w = static_cast<Worker*>(worker);
   auto session = static_cast<Session*>(sessionp);
-  Ctx c(plan, w->stream, w->cpu, std::vector<int64_t>(syms, syms + plan.symbols), reinterpret_cast<const std::atomic<int32_t>*>(cancel));
+  Ctx c(plan, w->stream, w->cpu, std::vector<int64_t>(syms, syms + plan.symbols), reinterpret_cast<std::atomic<int32_t>*>(fate));
   Profile profile(plan.programs, spans);
   if (spans) c.profile = &profile;
   guard(r, c.where, [&] {
@@ -567,7 +601,7 @@ EMILY_API EmilyResult* emily_run(void* worker, void* planp, void* sessionp, cons
     Values held = args;  // keeps MLX from reusing the caller's memory for results
     if (session) session->open(c, args);
     args.insert(args.end(), plan.prepared.begin(), plan.prepared.end());
-    r->values = plan.compile && !spans ? runCompiled(c, plan.compiled, args) : run(c, plan.main, std::move(args));
+    r->values = plan.compile && !spans ? runCompiled(c, plan.compiled, std::move(args)) : run(c, plan.main, std::move(args));
     c.checkCancel();
     if (session) session->keep(c, r->values);
     else if (!c.claims.empty()) c.settle(r->values);
