@@ -34,7 +34,7 @@ func buildMLX(m *ir.Module, o compileOptions, t *Timing) (program, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts := mlx.Options{Fallback: o.fallback, Device: device, Fuse: device == mlx.CPU && !o.compiled}
+	opts := mlx.Options{Fallback: o.fallback, Device: device, Blockwise: device == mlx.CPU && !o.compiled}
 	staged, err := mlx.LowerStages(m, opts)
 	if err != nil {
 		return nil, err

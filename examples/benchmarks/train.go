@@ -41,21 +41,22 @@ const firstLosses = 5
 type trainee struct {
 	*local  // of which the executable is not there
 	trainer *emily.Trainer
+	trains  string
 	batch   map[string]ir.Datum
 	rate    float64
 	losses  []float32
 }
 
-func (t *trainee) about() string { return t.local.about() + ", " + t.trains() }
+func (t *trainee) about() string { return t.local.about() + ", " + t.trains }
 
-// trains says what is trained, in the words of python/training.py.
-func (t *trainee) trains() string {
+// trained says what is trained, in the words of python/training.py.
+func trained(t *emily.Trainer) (string, error) {
+	parameters, err := t.Parameters()
 	elements := 0
-	parameters := t.trainer.Parameters()
 	for _, p := range parameters {
 		elements += p.Len()
 	}
-	return fmt.Sprintf("trains %d elements of %d parameters", elements, len(parameters))
+	return fmt.Sprintf("trains %d elements of %d parameters", elements, len(parameters)), err
 }
 
 func (t *trainee) run(n int) (seconds []float64, err error) {
@@ -95,7 +96,8 @@ func (b training) start(ctx context.Context, path string, names []string, inputs
 	for i, name := range names {
 		t.batch[name] = inputs[i]
 	}
-	return t, nil
+	t.trains, err = trained(trainer)
+	return t, err
 }
 
 // labels are a wave, or each sample's class.
@@ -162,8 +164,8 @@ func compareSteps(ctx context.Context, w io.Writer, b training, o options) error
 	flags := append(o.flags(), "--train", b.loss, "--rate", fmt.Sprint(o.rate))
 	list, failed := start(ctx, own, b.benchmark, path, folder, flags, o)
 	for i, e := range list {
-		if failed[i] == nil && !strings.HasSuffix(e.about(), own.trains()) {
-			failed[i] = fmt.Errorf("%s, but Emily %s: does the graph share parameters? python/unshare.py parts them", e.about(), own.trains())
+		if failed[i] == nil && !strings.HasSuffix(e.about(), own.trains) {
+			failed[i] = fmt.Errorf("%s, but Emily %s: does the graph share parameters? python/unshare.py parts them", e.about(), own.trains)
 		}
 	}
 	times, err := takeTurns(list, failed, o)

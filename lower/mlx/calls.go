@@ -112,8 +112,8 @@ const (
 	Clip // x, low?, high?
 	NaNToNum
 	AsType
-	View  // reinterprets bytes; the last axis changes where the widths differ
-	Fused // f32 arrays of one shape, or of one element: see fuse.go
+	View      // reinterprets bytes; the last axis changes where the widths differ
+	Blockwise // f32 arrays of one shape, or of one element: see blockwise.go
 	// reductions; axes are listed, and an empty list reduces nothing; of no elements, max is the least value, min the
 	// greatest, and logsumexp -inf; long sums, means and cumsums of f32 are added in f64 on the CPU
 	Sum
@@ -357,12 +357,12 @@ var Calls = [NumCalls]CallInfo{
 	Greater: bin("greater"), GreaterEqual: bin("greater_equal"), LogicalAnd: bin("logical_and"),
 	LogicalOr: bin("logical_or"), BitwiseAnd: bin("bitwise_and"), BitwiseOr: bin("bitwise_or"),
 	BitwiseXor: bin("bitwise_xor"), LeftShift: bin("left_shift"), RightShift: bin("right_shift"),
-	Where:    fn("where", 3, "mx.where({0}, {1}, {2})"),
-	Clip:     opt("clip", 2, 3, "mx.clip({0}, {1}, {2})"),
-	NaNToNum: fn("nan_to_num", 1, "_nan_to_num({0}, {nan}, {posinf}, {neginf})", float("nan"), float("posinf"), float("neginf")),
-	AsType:   fn("astype", 1, "{0}.astype({dtype})", dtype("dtype")),
-	View:     fn("view", 1, "{0}.view({dtype})", dtype("dtype")),
-	Fused:    multi(-1, opt("fused", 1, -1, "_fused([{0*}], {code}, {results})", ints("code"), ints("results"))),
+	Where:     fn("where", 3, "mx.where({0}, {1}, {2})"),
+	Clip:      opt("clip", 2, 3, "mx.clip({0}, {1}, {2})"),
+	NaNToNum:  fn("nan_to_num", 1, "_nan_to_num({0}, {nan}, {posinf}, {neginf})", float("nan"), float("posinf"), float("neginf")),
+	AsType:    fn("astype", 1, "{0}.astype({dtype})", dtype("dtype")),
+	View:      fn("view", 1, "{0}.view({dtype})", dtype("dtype")),
+	Blockwise: multi(-1, opt("blockwise", 1, -1, "_blockwise([{0*}], {code}, {results})", ints("code"), ints("results"))),
 
 	Sum: sum("sum"), Mean: sum("mean"), Max: reduceOr("max"), Min: reduceOr("min"), Prod: reduce("prod"),
 	All: reduce("all"), Any: reduce("any"), LogSumExp: reduceOr("logsumexp"), Median: reduce("median"), Var: moment("var"),

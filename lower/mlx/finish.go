@@ -7,14 +7,14 @@ import (
 )
 
 // finish is the work of Builder.Finish; each step is linear in the number of calls.
-func finish(p *Plan, fused bool) {
+func finish(p *Plan, inBlocks bool) {
 	needs := make([]symbolSet, len(p.Programs))
 	for i := len(p.Programs) - 1; i >= 0; i-- { // programs come after those that use them
 		needs[i] = sweep(p.Programs[i], needs)
 	}
 	hoist(p)
-	if fused {
-		fuse(p.Programs[p.Main])
+	if inBlocks {
+		blockwise(p.Programs[p.Main])
 	}
 	for _, g := range p.Programs {
 		renumber(g)

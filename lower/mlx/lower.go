@@ -29,7 +29,8 @@ const (
 type Options struct {
 	Device   Device
 	Fallback Fallback
-	Fuse     bool // elementwise calls become one, where that saves passes over memory: for what runs on the CPU, and not under mx::compile
+	// Blockwise: elementwise calls become one, where that saves passes over memory: for what runs on the CPU, and not under mx::compile.
+	Blockwise bool
 }
 
 // Rule makes the MLX calls for ops of one kind.

@@ -36,7 +36,7 @@ type home struct{ regs [2]Reg }
 
 func newLowering(m *ir.Module, opts Options) *lowering {
 	b := NewBuilder(m)
-	b.fuse = opts.Fuse
+	b.blockwise = opts.Blockwise
 	return &lowering{
 		b: b, rules: &Rules, opts: opts,
 		homes: map[*ir.Value]*home{}, multiples: map[*ir.Value]multiple{}, bound: map[ir.Dim]bool{}, facts: map[ir.Dim][]ir.Fact{}, shared: map[any][]Reg{},

@@ -78,8 +78,8 @@ if __name__ == "__main__":
 
 // pyHelpers are what calls need beyond one expression; each mirrors a function of the shim.
 var pyHelpers = map[string]string{
-	"_fused": `
-def _fused(values, code, results):
+	"_blockwise": `
+def _blockwise(values, code, results):
     calls = [mx.add, mx.subtract, mx.multiply, mx.divide, lambda a, b: mx.sqrt(a), lambda a, b: mx.square(a), lambda a, b: mx.negative(a)]
     n, values = len(values), list(values)
     for i in range(0, len(code), 3):

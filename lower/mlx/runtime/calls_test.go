@@ -60,7 +60,7 @@ func (e *everyCall) elementwise(x, y, i, j, p mlx.Reg) {
 	e.out(ir.F32, 2, mlx.NaNToNum, e.b.Call(mlx.Log, x), 1.5, 9.0, -3.0)
 	e.out(ir.I8, 2, mlx.AsType, i, ir.I8)
 	e.out(ir.U16, 2, mlx.View, x, ir.U16)
-	e.outs([]ir.DType{ir.F32, ir.F32}, []int{2, 2}, mlx.Fused, p, y, e.b.Scalar(ir.F32, 2), []int{2, 0, 1, 0, 3, 2, 4, 4, 0, 6, 5, 5}, []int{1, 3})
+	e.outs([]ir.DType{ir.F32, ir.F32}, []int{2, 2}, mlx.Blockwise, p, y, e.b.Scalar(ir.F32, 2), []int{2, 0, 1, 0, 3, 2, 4, 4, 0, 6, 5, 5}, []int{1, 3})
 }
 
 func (e *everyCall) reductions(x, i mlx.Reg) {

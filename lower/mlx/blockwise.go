@@ -6,16 +6,16 @@ import (
 	"github.com/emilyc/emily/ir"
 )
 
-// MLX's calls on a CPU each pass over memory for themselves. fuse makes one call, Fused, of those on large f32 arrays of one shape
+// MLX's calls on a CPU each pass over memory for themselves. blockwise makes one call, Blockwise, of those on large f32 arrays of one shape
 // that feed one another, which works through them in blocks that stay in the cache.
 
-// fusable are the calls that round alike by themselves and in Fused, with their codes there.
-var fusable = map[CallID]int64{Add: 0, Subtract: 1, Multiply: 2, Divide: 3, Sqrt: 4, Square: 5, Negative: 6}
+// blockCalls are the calls that round alike by themselves and in Blockwise, with their codes there.
+var blockCalls = map[CallID]int64{Add: 0, Subtract: 1, Multiply: 2, Divide: 3, Sqrt: 4, Square: 5, Negative: 6}
 
 const (
-	longFused  = 1 << 15 // elements from which memory is what counts
-	mostFused  = 32      // calls in one
-	notGrouped = -1
+	longBlocks     = 1 << 15 // elements from which memory is what counts
+	mostBlockCalls = 32      // calls in one
+	notGrouped     = -1
 )
 
 // group is a run of calls that feed one another. It is made where its last is, so that it ends when another call reads its results.
@@ -24,15 +24,15 @@ type group struct {
 	shape ir.Shape
 }
 
-// fuser is the state of fuse: what is known of registers and calls on the way through a program.
-type fuser struct {
+// grouper is the state of blockwise: what is known of registers and calls on the way through a program.
+type grouper struct {
 	program *Program
 	groups  []*group
 	of      []int // the group of the call that sets a register and is not ended, or notGrouped
 }
 
-func fuse(g *Program) {
-	f := &fuser{program: g, of: slices.Repeat([]int{notGrouped}, len(g.Types))}
+func blockwise(g *Program) {
+	f := &grouper{program: g, of: slices.Repeat([]int{notGrouped}, len(g.Types))}
 	for i := range g.Calls {
 		f.visit(i)
 	}
@@ -63,7 +63,7 @@ func fuse(g *Program) {
 }
 
 // visit puts call i in a group, or ends those that it reads.
-func (f *fuser) visit(i int) {
+func (f *grouper) visit(i int) {
 	c := &f.program.Calls[i]
 	shape, ok := f.long(c)
 	var reads []int
@@ -77,7 +77,7 @@ func (f *fuser) visit(i int) {
 		size += len(f.groups[at].calls)
 		ok = ok && slices.Equal(f.groups[at].shape, shape)
 	}
-	if !ok || size > mostFused {
+	if !ok || size > mostBlockCalls {
 		for _, at := range reads {
 			f.end(at)
 		}
@@ -100,15 +100,15 @@ func (f *fuser) visit(i int) {
 }
 
 // end has no more calls join a group.
-func (f *fuser) end(at int) {
+func (f *grouper) end(at int) {
 	for _, k := range f.groups[at].calls {
 		f.of[f.program.Calls[k].Out[0]] = notGrouped
 	}
 }
 
-// long reports whether c may be fused, and its shape.
-func (f *fuser) long(c *Call) (ir.Shape, bool) {
-	if _, ok := fusable[c.Op]; !ok {
+// long reports whether c may be in a group, and its shape.
+func (f *grouper) long(c *Call) (ir.Shape, bool) {
+	if _, ok := blockCalls[c.Op]; !ok {
 		return nil, false
 	}
 	t := f.program.Types[c.Out[0]]
@@ -116,7 +116,7 @@ func (f *fuser) long(c *Call) (ir.Shape, bool) {
 		return nil, false
 	}
 	n, known := t.Shape.NumElements().Value()
-	return t.Shape, known && n >= longFused
+	return t.Shape, known && n >= longBlocks
 }
 
 // usersOf are the calls that read each register; results of the program are read by none, -1.
@@ -135,11 +135,11 @@ func usersOf(g *Program) [][]int {
 	return users
 }
 
-// call is the Fused of the group. Its code is a triple for each call: what it is, and the places of its two operands among those of
-// Fused and the results before, the first twice where there is one.
+// call is the Blockwise of the group. Its code is a triple for each call: what it is, and the places of its two operands among those of
+// Blockwise and the results before, the first twice where there is one.
 func (k *group) call(g *Program, users [][]int) Call {
 	last := &g.Calls[k.calls[len(k.calls)-1]]
-	out := Call{Op: Fused, Loc: last.Loc, Kind: last.Kind}
+	out := Call{Op: Blockwise, Loc: last.Loc, Kind: last.Kind}
 	inside := map[Reg]int{}
 	for n, i := range k.calls {
 		inside[g.Calls[i].Out[0]] = n
@@ -160,7 +160,7 @@ func (k *group) call(g *Program, users [][]int) Call {
 	var code, results []ir.Dim
 	for n, i := range k.calls {
 		c := &g.Calls[i]
-		code = append(code, ir.Size(fusable[c.Op]), place(c.In[0]), place(c.In[len(c.In)-1]))
+		code = append(code, ir.Size(blockCalls[c.Op]), place(c.In[0]), place(c.In[len(c.In)-1]))
 		if slices.ContainsFunc(users[c.Out[0]], func(u int) bool { return !slices.Contains(k.calls, u) }) {
 			out.Out = append(out.Out, c.Out[0])
 			results = append(results, ir.Size(int64(n)))

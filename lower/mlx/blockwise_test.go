@@ -7,8 +7,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestFuse lists the calls that are left of programs on large arrays.
-func TestFuse(t *testing.T) {
+// TestBlockwise lists the calls that are left of programs on large arrays.
+func TestBlockwise(t *testing.T) {
 	for _, c := range []struct {
 		name, text string
 		want       []string
@@ -20,7 +20,7 @@ func TestFuse(t *testing.T) {
   %3 = div %g, %2 : f32[256, 256]
   %4 = sub %p, %3 : f32[256, 256]
   yield %4, %1
-}`, []string{"fused"}},
+}`, []string{"blockwise"}},
 		{"small arrays", `func @main(%x: f32[16, 16]) -> (y: f32[16, 16]) {
   %0 = mul %x, %x : f32[16, 16]
   %1 = add %0, %x : f32[16, 16]
@@ -42,17 +42,17 @@ func TestFuse(t *testing.T) {
   %3 = div %1, %2 : f32[256, 256]
   %4 = sub %3, %x : f32[256, 256]
   yield %4
-}`, []string{"fused", "sum", "fused"}},
+}`, []string{"blockwise", "sum", "blockwise"}},
 		{"two groups become one", `func @main(%x: f32[256, 256], %y: f32[256, 256]) -> (z: f32[256, 256]) {
   %0 = mul %x, %x : f32[256, 256]
   %1 = matmul %x, %y : f32[256, 256]
   %2 = add %1, %y : f32[256, 256]
   %3 = sub %0, %2 : f32[256, 256]
   yield %3
-}`, []string{"matmul", "fused"}},
+}`, []string{"matmul", "blockwise"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			plan, err := mlx.Lower(parseIR(t, "module \"m\"\n"+c.text+"\n"), mlx.Options{Fuse: true})
+			plan, err := mlx.Lower(parseIR(t, "module \"m\"\n"+c.text+"\n"), mlx.Options{Blockwise: true})
 			if err != nil {
 				t.Fatal(err)
 			}

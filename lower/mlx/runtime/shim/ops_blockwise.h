@@ -1,4 +1,4 @@
-// Elementwise calls in one pass over memory, on the CPU: see lower/mlx/fuse.go.
+// Elementwise calls in one pass over memory, on the CPU: see lower/mlx/blockwise.go.
 #pragma once
 #include "mlx/allocator.h"
 #include "mlx/backend/cpu/encoder.h"
@@ -13,12 +13,12 @@ struct Step {
   int a, b;
 };
 
-// fusedBlock is how many elements the steps are applied to at a time: 2 KB an array, so that tens of them stay in the cache.
-constexpr size_t fusedBlock = 512;
+// blockSize is how many elements the steps are applied to at a time: 2 KB an array, so that tens of them stay in the cache.
+constexpr size_t blockSize = 512;
 
 template <class F>
 void eachOf(const float* __restrict a, const float* __restrict b, float* __restrict out, F f) {
-  for (size_t i = 0; i < fusedBlock; i++) out[i] = f(a[i], b[i]);
+  for (size_t i = 0; i < blockSize; i++) out[i] = f(a[i], b[i]);
 }
 
 inline void apply(Step::Op op, const float* a, const float* b, float* out) {
@@ -40,31 +40,31 @@ struct Operand {
   bool single;
 };
 
-// fusedRun applies the steps to n elements, block by block. An output may lie where an operand does: blocks are written when all
+// runBlocks applies the steps to n elements, block by block. An output may lie where an operand does: blocks are written when all
 // steps have read them.
-inline void fusedRun(const std::vector<Step>& steps, const std::vector<int>& results, const std::vector<Operand>& in, const std::vector<float*>& out, size_t n) {
+inline void runBlocks(const std::vector<Step>& steps, const std::vector<int>& results, const std::vector<Operand>& in, const std::vector<float*>& out, size_t n) {
   size_t places = in.size() + steps.size();
-  std::vector<float> scratch(places * fusedBlock);
+  std::vector<float> scratch(places * blockSize);
   std::vector<const float*> at(places);
-  for (size_t i = 0; i < places; i++) at[i] = &scratch[i * fusedBlock];
+  for (size_t i = 0; i < places; i++) at[i] = &scratch[i * blockSize];
   for (size_t i = 0; i < in.size(); i++)
-    if (in[i].single) std::fill_n(&scratch[i * fusedBlock], fusedBlock, *in[i].data);
-  for (size_t begin = 0; begin < n; begin += fusedBlock) {
-    size_t length = std::min(fusedBlock, n - begin);
+    if (in[i].single) std::fill_n(&scratch[i * blockSize], blockSize, *in[i].data);
+  for (size_t begin = 0; begin < n; begin += blockSize) {
+    size_t length = std::min(blockSize, n - begin);
     for (size_t i = 0; i < in.size(); i++) {
       if (in[i].single) continue;
-      if (length == fusedBlock) at[i] = in[i].data + begin;
-      else at[i] = static_cast<const float*>(std::memcpy(&scratch[i * fusedBlock], in[i].data + begin, length * sizeof(float)));
+      if (length == blockSize) at[i] = in[i].data + begin;
+      else at[i] = static_cast<const float*>(std::memcpy(&scratch[i * blockSize], in[i].data + begin, length * sizeof(float)));
     }
-    for (size_t i = 0; i < steps.size(); i++) apply(steps[i].op, at[steps[i].a], at[steps[i].b], &scratch[(in.size() + i) * fusedBlock]);
+    for (size_t i = 0; i < steps.size(); i++) apply(steps[i].op, at[steps[i].a], at[steps[i].b], &scratch[(in.size() + i) * blockSize]);
     for (size_t i = 0; i < results.size(); i++) std::memcpy(out[i] + begin, at[in.size() + results[i]], length * sizeof(float));
   }
 }
 
-// Fused is the primitive, of row-contiguous arrays of one shape and arrays of one element.
-class Fused : public mx::Primitive {
+// Blockwise is the primitive, of row-contiguous arrays of one shape and arrays of one element.
+class Blockwise : public mx::Primitive {
  public:
-  Fused(mx::Stream s, std::vector<Step> steps, std::vector<int> results) : Primitive(s), steps(std::move(steps)), results(std::move(results)) {}
+  Blockwise(mx::Stream s, std::vector<Step> steps, std::vector<int> results) : Primitive(s), steps(std::move(steps)), results(std::move(results)) {}
 
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override {
     std::vector<Operand> in;
@@ -78,12 +78,12 @@ class Fused : public mx::Primitive {
       out.push_back(o.data<float>());
     }
     size_t n = outputs[0].size();
-    mx::cpu::get_command_encoder(stream()).dispatch([steps = steps, results = results, in = std::move(in), out = std::move(out), n] { fusedRun(steps, results, in, out, n); });
+    mx::cpu::get_command_encoder(stream()).dispatch([steps = steps, results = results, in = std::move(in), out = std::move(out), n] { runBlocks(steps, results, in, out, n); });
   }
 
-  void eval_gpu(const std::vector<array>&, std::vector<array>&) override { throw std::runtime_error("fused calls are for the CPU"); }
+  void eval_gpu(const std::vector<array>&, std::vector<array>&) override { throw std::runtime_error("blockwise calls are for the CPU"); }
 
-  const char* name() const override { return "Fused"; }
+  const char* name() const override { return "Blockwise"; }
 
  private:
   std::vector<Step> steps;
@@ -109,18 +109,18 @@ inline std::vector<Step> steps(Ctx& c, const Call& k) {
   for (size_t i = 0; i + 2 < code.size(); i += 3) {
     int places = static_cast<int>(k.in.size() + out.size());
     Step s{static_cast<Step::Op>(code[i]), code[i + 1], code[i + 2]};
-    if (code[i] < 0 || code[i] >= Step::Count || s.a < 0 || s.a >= places || s.b < 0 || s.b >= places) throw std::invalid_argument("fused: bad code");
+    if (code[i] < 0 || code[i] >= Step::Count || s.a < 0 || s.a >= places || s.b < 0 || s.b >= places) throw std::invalid_argument("blockwise: bad code");
     out.push_back(s);
   }
   return out;
 }
 
-// fused makes one pass where the operands are f32 of one shape or single elements, on the CPU; else the calls one by one.
-inline std::vector<array> fused(Ctx& c, const Call& k) {
+// blockwise makes one pass where the operands are f32 of one shape or single elements, on the CPU; else the calls one by one.
+inline std::vector<array> blockwise(Ctx& c, const Call& k) {
   auto code = steps(c, k);
   auto results = c.ints(k, 1);
   for (int r : results)
-    if (r < 0 || r >= static_cast<int>(code.size())) throw std::invalid_argument("fused: bad code");
+    if (r < 0 || r >= static_cast<int>(code.size())) throw std::invalid_argument("blockwise: bad code");
   auto in = c.rest(k, 0);
   const array* whole = nullptr;
   bool fits = c.s.device == mx::Device::cpu;
@@ -135,7 +135,7 @@ inline std::vector<array> fused(Ctx& c, const Call& k) {
     for (auto& a : in)
       if (a.size() > 1) a = mx::contiguous(a, false, c.s);
     return array::make_arrays(std::vector<Shape>(results.size(), shape), std::vector<mx::Dtype>(results.size(), mx::float32),
-                              std::make_shared<Fused>(c.s, std::move(code), results), in);
+                              std::make_shared<Blockwise>(c.s, std::move(code), results), in);
   }
   for (auto& s : code) in.push_back(stepwise(s, in[s.a], in[s.b], c.s));
   std::vector<array> out;
@@ -143,8 +143,8 @@ inline std::vector<array> fused(Ctx& c, const Call& k) {
   return out;
 }
 
-inline const Row fusedRows[] = {
-    {"fused", [](Ctx& c, const Call& k) { c.outs(k, fused(c, k)); }},
+inline const Row blockwiseRows[] = {
+    {"blockwise", [](Ctx& c, const Call& k) { c.outs(k, blockwise(c, k)); }},
 };
 
 }  // namespace emily

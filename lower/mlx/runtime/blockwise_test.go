@@ -10,9 +10,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// fusable has each fusable call, results that are read inside and outside, operands of one element and ones that MLX may write
+// inBlocks has each call that may be in one, results that are read inside and outside, operands of one element and ones that MLX may write
 // results to, in arrays that are no whole number of blocks, one of which is transposed.
-const fusable = `module "fusable"
+const inBlocks = `module "inBlocks"
 func @main(%p: f32[257, 129], %m: f32[257, 129], %t: f32[129, 257], %r: f32[], %one: f32[1, 1]) -> (q: f32[257, 129], n: f32[257, 129], s: f32[257]) {
   %0 = transpose %t {perm = [1, 0]} : f32[257, 129]
   %1 = exp %p : f32[257, 129]
@@ -31,12 +31,12 @@ func @main(%p: f32[257, 129], %m: f32[257, 129], %t: f32[129, 257], %r: f32[], %
 }
 `
 
-// Fused calls give what the calls give, bit for bit.
-func TestFused(t *testing.T) {
+// Blockwise calls give what the calls give, bit for bit.
+func TestBlockwise(t *testing.T) {
 	if _, _, err := runtime.Version(); err != nil {
 		t.Skipf("skipped: %v", err)
 	}
-	m, err := ir.Parse(fusable, ir.ParseOptions{})
+	m, err := ir.Parse(inBlocks, ir.ParseOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,8 +49,8 @@ func TestFused(t *testing.T) {
 	}
 	in := []ir.Datum{wave(257, 129), wave(257, 129), wave(129, 257), ir.Scalar(float32(0.9)), wave(1, 1)}
 	var results [2][]ir.Datum
-	for i, fuse := range []bool{false, true} {
-		staged, err := mlx.LowerStages(m, mlx.Options{Fuse: fuse})
+	for i, on := range []bool{false, true} {
+		staged, err := mlx.LowerStages(m, mlx.Options{Blockwise: on})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -59,6 +59,6 @@ func TestFused(t *testing.T) {
 		}
 	}
 	if d := cmp.Diff(results[0], results[1]); d != "" {
-		t.Errorf("-call by call +fused:\n%s", d)
+		t.Errorf("-call by call +blockwise:\n%s", d)
 	}
 }
