@@ -2,7 +2,8 @@
 
 usage: unshare.py FROM.onnx TO.onnx      both in one folder, where weights are external
 
-Exporters keep one of equal initializers, such as biases of zeros, which would then be trained as one.
+Exporters keep one of equal initializers, such as biases of zeros, which would then be trained as one. Initializers come in the
+order in which they are used, as exporters write those of a model that was trained.
 """
 
 import sys
@@ -12,7 +13,7 @@ import onnx
 
 def unshare(path, target):
     model = onnx.load(path, load_external_data=False)
-    graph, used = model.graph, {}
+    graph, used, order = model.graph, {}, {}
     shared = {t.name: t for t in graph.initializer if t.dims and t.data_type == onnx.TensorProto.FLOAT}
     for node in graph.node:
         for i, name in enumerate(node.input):
@@ -23,6 +24,8 @@ def unshare(path, target):
                 node.input[i] = f"{name}.{used[name]}"
                 graph.initializer.add().CopyFrom(shared[name])
                 graph.initializer[-1].name = node.input[i]
+            order[node.input[i]] = len(order)
+    graph.initializer.sort(key=lambda t: order.get(t.name, -1))
     onnx.save(model, target)
 
 

@@ -1,5 +1,7 @@
 // Elementwise calls in one pass over memory, on the CPU: see lower/mlx/blockwise.go.
 #pragma once
+#include <future>
+
 #include "mlx/allocator.h"
 #include "mlx/backend/cpu/encoder.h"
 #include "mlx/primitives.h"
@@ -61,6 +63,16 @@ inline void runBlocks(const std::vector<Step>& steps, const std::vector<int>& re
   }
 }
 
+// longWait is how many elements are worth a wait until all before is done. MLX makes results up to a hundred calls ahead, and of calls as long as
+// these that would be most of a program, its memory with it: all gradients of a training step.
+constexpr size_t longWait = 1 << 18;
+
+inline void drain(mx::Stream s) {
+  std::promise<void> done;
+  mx::cpu::get_command_encoder(s).dispatch([&done] { done.set_value(); });
+  done.get_future().wait();
+}
+
 // Blockwise is the primitive, of row-contiguous arrays of one shape and arrays of one element.
 class Blockwise : public mx::Primitive {
  public:
@@ -70,14 +82,14 @@ class Blockwise : public mx::Primitive {
     std::vector<Operand> in;
     std::vector<float*> out;
     for (auto& a : inputs) in.push_back({a.data<float>(), a.size() == 1});
-    size_t next = 0;
+    size_t next = 0, n = outputs[0].size();
+    if (n >= longWait) drain(stream());
     for (auto& o : outputs) {
       while (next < inputs.size() && (in[next].single || !inputs[next].is_donatable() || inputs[next].data_size() != o.size())) next++;
       if (next < inputs.size()) o.copy_shared_buffer(inputs[next++]);
       else o.set_data(mx::allocator::malloc(o.nbytes()));
       out.push_back(o.data<float>());
     }
-    size_t n = outputs[0].size();
     mx::cpu::get_command_encoder(stream()).dispatch([steps = steps, results = results, in = std::move(in), out = std::move(out), n] { runBlocks(steps, results, in, out, n); });
   }
 
