@@ -35,21 +35,23 @@ type Options struct {
 // Switch says whether a step of lowering is taken.
 type Switch uint8
 
-// The positions. By default a step is taken for a GPU, where launches of kernels cost what they do not on a CPU.
+// The positions. WherePays is the default: a step is taken for the device for which it is made.
 const (
-	ForGPU Switch = iota
+	WherePays Switch = iota
 	On
 	Off
 )
 
-// Tuning are steps that change the speed of a plan, and its results by roundings only. See docs/lowering.md.
+// Tuning are steps that change the speed of a plan, and its results by roundings only. See docs/lowering.md. All but the last are made
+// for GPUs, where launches of kernels cost what they do not on a CPU.
 type Tuning struct {
 	Stretches Switch // stretches of elementwise calls are compiled
 	Packing   Switch // products of one operand become one product
 	Vectors   Switch // a product of a single row and the sum behind it are two calls
+	Blocks    Switch // on a CPU, stretches of elementwise calls on large arrays are one pass over memory; not where Stretches are taken
 }
 
-func (o Options) takes(s Switch) bool { return s == On || s == ForGPU && o.Device == GPU }
+func (o Options) takes(s Switch, on Device) bool { return s == On || s == WherePays && o.Device == on }
 
 // Rule makes the MLX calls for ops of one kind.
 type Rule struct {

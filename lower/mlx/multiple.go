@@ -33,7 +33,7 @@ func (l *lowering) asMultiple(v *ir.Value) (r Reg, factor float64) {
 }
 
 // freeFactors: inside a stretch a factor costs nothing, and as MLX's beta it would keep the sum out of the product's kernel.
-func (l *lowering) freeFactors() bool { return l.opts.takes(l.opts.Tuning.Stretches) }
+func (l *lowering) freeFactors() bool { return l.opts.takes(l.opts.Tuning.Stretches, GPU) }
 
 // wantedBy is the factor with which the only user of v would take it, 1 where it has none to wish for.
 func (l *lowering) wantedBy(v *ir.Value) float64 {
