@@ -13,6 +13,7 @@ var activationRules = []rewrite.Rule{
 	fusion("glu", "glu", "silu(x) · y, gelu(x) · y: glu", glu, ir.Mul),
 	fusion("mish", "mish", "x · tanh(softplus(x)): mish", mish, ir.Mul),
 	fusion("softplus", "softplus", "log(1 + exp(x)): softplus", softplus, ir.Log),
+	fusion("softplus", "softplus-threshold", "softplus(x), x itself above a number from which it is softplus(x) rounded: softplus", softplusThreshold, ir.Where),
 	fusion("hard_swish", "hard-swish", "x · clip(x/6 + 1/2, 0, 1): hard_swish", hardSwish, ir.Mul, ir.Div),
 }
 
@@ -89,6 +90,25 @@ func softplus(m *match, o *ir.Op) *ir.Value {
 		return nil
 	}
 	return m.Op(ir.Softplus, nil, m.get("x"))
+}
+
+// softplusThreshold: softplus(x) - x is less than exp(-x).
+func softplusThreshold(m *match, o *ir.Op) *ir.Value {
+	x, y := o.Args[1], rewrite.Def(o.Args[2], ir.Softplus)
+	over := rewrite.Def(o.Args[0], ir.Less)
+	if y == nil || over == nil {
+		return nil
+	}
+	m.meet(y)
+	switch c, ok := rewrite.Splat(over.Args[0]); {
+	case y.Args[0] != x || over.Args[1] != x:
+		m.no(x, "is not what the softplus is of")
+	case !ok || c <= 0 || math.Exp(-c) > c*rounding(x.DType()):
+		m.no(over.Args[0], "is no number above which x is its own softplus in %s", x.DType())
+	default:
+		return y.Result()
+	}
+	return nil
 }
 
 // clipped is p between lo and hi.

@@ -21,7 +21,7 @@ var Patterns = []Pattern{
 	{"silu", []ir.Kind{ir.Sigmoid}},
 	{"glu", []ir.Kind{ir.Silu, ir.Gelu}},
 	{"mish", []ir.Kind{ir.Softplus}},
-	{"softplus", []ir.Kind{ir.Exp}},
+	{"softplus", []ir.Kind{ir.Exp, ir.Softplus}},
 	{"hard_swish", []ir.Kind{ir.HardSigmoid, ir.Min}},
 	{"softmax", []ir.Kind{ir.Exp}},
 	{"log_softmax", []ir.Kind{ir.Log}},

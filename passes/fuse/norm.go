@@ -11,9 +11,11 @@ var normRules = []rewrite.Rule{
 	fusion("layer_norm", "layer-norm", "(x - mean(x)) / √(variance + ε): layer_norm", layerNorm, ir.Mul, ir.Div),
 	fusion("rms_norm", "rms-norm", "x / √(mean(x²) + ε): rms_norm", rmsNorm, ir.Mul, ir.Div),
 	fusion("layer_norm", "centred-rms-norm", "rms_norm of x - mean(x): layer_norm", centredRMSNorm, ir.RMSNorm),
+	fusion("layer_norm", "norm-by-ones", "layer_norm or rms_norm whose scale is 1 throughout, or whose bias is 0: without it", normByOnes, ir.LayerNorm, ir.RMSNorm),
 	fusion("layer_norm", "norm-scale", "layer_norm or rms_norm without a scale, times w over the normalised axes: with it", normScale, ir.Mul),
 	fusion("layer_norm", "norm-bias", "layer_norm without a bias, plus b over the normalised axes: with it", normBias, ir.Add),
 	fusion("layer_norm", "norm-between-casts", "a norm or softmax in f32 of what is f16 or bf16 before and after: in that dtype", normBetweenCasts, ir.Cast),
+	fusion("layer_norm", "skip-between-casts", "a sum in f32 of what is f16 or bf16 before and after: in that dtype", skipBetweenCasts, ir.Cast),
 }
 
 // mean is the mean over the last axes, which stay as axes of size 1; it is named, for its axes to be looked up.
@@ -75,6 +77,20 @@ func (m *match) normAttrs() *ir.NormAttrs {
 	return &ir.NormAttrs{Axis: m.get("square").Def.Attrs.(*ir.ReduceAttrs).Axes[0], Epsilon: m.scalar("epsilon")}
 }
 
+// normByOnes: a norm's operator of ONNX must have a scale.
+func normByOnes(m *match, o *ir.Op) *ir.Value {
+	args := slices.Clone(o.Args)
+	for i, neutral := range []float64{1, 0} {
+		if x, ok := rewrite.Splat(o.Arg(1 + i)); ok && x == neutral {
+			args[1+i] = nil
+		}
+	}
+	if slices.Equal(args, o.Args) {
+		return nil
+	}
+	return m.Op(o.Kind, o.Attrs, args...)
+}
+
 // normScale: operand 1 is the scale of both norms.
 func normScale(m *match, o *ir.Op) *ir.Value {
 	return m.giveParameter(o, 1, func(norm *ir.Op) bool { return norm.Arg(1) == nil && norm.Arg(2) == nil })
@@ -122,7 +138,7 @@ func (m *match) parameter(norm *ir.Op, v *ir.Value) *ir.Value {
 	return m.Op(ir.Squeeze, &ir.AxesAttrs{Axes: axes}, v)
 }
 
-// normBetweenCasts: the kernels compute in f32 whatever the dtype. Parameters must have been of the narrow dtype too.
+// normBetweenCasts: the kernels compute in f32 whatever the dtype.
 func normBetweenCasts(m *match, o *ir.Op) *ir.Value {
 	norm := rewrite.Def(o.Args[0], ir.LayerNorm, ir.RMSNorm, ir.Softmax, ir.LogSoftmax)
 	d := o.Result().DType()
@@ -134,11 +150,66 @@ func normBetweenCasts(m *match, o *ir.Op) *ir.Value {
 		if a == nil {
 			continue
 		}
-		cast := rewrite.Def(a, ir.Cast)
-		if cast == nil || cast.Args[0].DType() != d {
+		m.key = norm
+		if args[i] = m.narrow(a, d, maxSkips); args[i] == nil {
+			m.no(a, "is of %s, and no more than %s before", a.DType(), d)
 			return nil
 		}
-		args[i] = cast.Args[0]
 	}
 	return m.Op(norm.Kind, norm.Attrs, args...)
+}
+
+// skipBetweenCasts is the sum of a residual and its branch, which a norm has taken in f32.
+func skipBetweenCasts(m *match, o *ir.Op) *ir.Value {
+	sum := rewrite.Def(o.Args[0], ir.Add)
+	d := o.Result().DType()
+	if sum == nil || d != ir.F16 && d != ir.BF16 {
+		return nil
+	}
+	return m.narrow(sum.Result(), d, maxSkips)
+}
+
+// maxSkips is how many sums of halves are taken for one: of a residual, its branch and a bias.
+const maxSkips = 2
+
+// narrow is v, in f32, as the half d that it was cast from, or as a sum of such ones; nil where it holds more.
+func (m *match) narrow(v *ir.Value, d ir.DType, sums int) *ir.Value {
+	if v.DType() != ir.F32 || v.Def == nil {
+		return nil
+	}
+	switch o := v.Def; o.Kind {
+	case ir.Cast:
+		if o.Args[0].DType() == d {
+			return o.Args[0]
+		}
+	case ir.Const:
+		if t, err := o.Attrs.(*ir.ConstAttrs).Tensor(); err == nil && len(t.Data) <= maxParameter {
+			return m.exactly(t, d)
+		}
+	case ir.Add:
+		if sums == 0 {
+			return nil
+		}
+		a, b := m.narrow(o.Args[0], d, sums-1), m.narrow(o.Args[1], d, sums-1)
+		if a != nil && b != nil {
+			return m.Op(ir.Add, nil, a, b)
+		}
+	}
+	return nil
+}
+
+// maxParameter is the size in bytes of a norm's parameter that is read: folding has cast those.
+const maxParameter = 64 << 10
+
+// exactly is a tensor of f32 as d, nil where that rounds an element.
+func (m *match) exactly(t *ir.Tensor, d ir.DType) *ir.Value {
+	out := ir.NewTensor(d, t.Shape...)
+	for i, x := range ir.View[float32](t) {
+		v := ir.EncodeFloat(d, float64(x), false)
+		if ir.DecodeFloat(d, v) != float64(x) {
+			return nil
+		}
+		ir.View[uint16](out)[i] = v
+	}
+	return m.Const(out)
 }
