@@ -9,6 +9,7 @@ import (
 
 var normRules = []rewrite.Rule{
 	fusion("layer_norm", "layer-norm", "(x - mean(x)) / √(variance + ε): layer_norm", layerNorm, ir.Mul, ir.Div),
+	fusion("layer_norm", "channel-norm", "(x - mean(x)) / √(variance + ε) over an axis that is not the last: layer_norm between transposes", channelNorm, ir.Mul, ir.Div),
 	fusion("rms_norm", "rms-norm", "x / √(mean(x²) + ε): rms_norm", rmsNorm, ir.Mul, ir.Div),
 	fusion("layer_norm", "centred-rms-norm", "rms_norm of x - mean(x): layer_norm", centredRMSNorm, ir.RMSNorm),
 	fusion("layer_norm", "norm-by-ones", "layer_norm or rms_norm whose scale is 1 throughout, or whose bias is 0: without it", normByOnes, ir.LayerNorm, ir.RMSNorm),
@@ -29,32 +30,67 @@ func overLast(_ *match, o *ir.Op) bool {
 	return a.KeepDims && len(a.Axes) > 0 && a.Axes[0] == int64(o.Args[0].Rank()-len(a.Axes))
 }
 
-// normalised is x / √(mean(x²) + ε).
-var normalised = times(1,
-	to{-0.5, op(ir.Add, mean("square", times(1, to{2, is("x")})), constant("epsilon"))},
-	to{1, is("x")})
+// normForms are the ways to write a norm, by the means that they take.
+type normForms struct {
+	normalised       pat // x / √(mean(x²) + ε)
+	centred          pat // x - mean(x)
+	centredBySquares pat // centred over its deviation, with the variance as mean(x²) - mean(x)²
+}
 
-var centred = op(ir.Sub, is("centre of"), mean("mean", is("centre of")))
+func formsOf(mean func(string, pat) pat) normForms {
+	return normForms{
+		normalised: times(1,
+			to{-0.5, op(ir.Add, mean("square", times(1, to{2, is("x")})), constant("epsilon"))},
+			to{1, is("x")}),
+		centred: op(ir.Sub, is("centre of"), mean("mean", is("centre of"))),
+		centredBySquares: times(1,
+			to{-0.5, op(ir.Add, op(ir.Sub, mean("square", times(1, to{2, is("centre of")})), times(1, to{2, mean("mean", is("centre of"))})), constant("epsilon"))},
+			to{1, op(ir.Sub, is("centre of"), is("mean"))}),
+	}
+}
 
-// centredBySquares is centred over its deviation, with the variance as mean(x²) - mean(x)².
-var centredBySquares = times(1,
-	to{-0.5, op(ir.Add, op(ir.Sub, mean("square", times(1, to{2, is("centre of")})), times(1, to{2, mean("mean", is("centre of"))})), constant("epsilon"))},
-	to{1, op(ir.Sub, is("centre of"), is("mean"))})
+var (
+	overLastAxes = formsOf(mean)
+	overOneAxis  = formsOf(func(name string, p pat) pat { return along(name, ir.ReduceMean, p) })
+)
 
 func layerNorm(m *match, o *ir.Op) *ir.Value {
-	if !m.find(centredBySquares, o.Result()) && !(m.find(normalised, o.Result()) && m.find(centred, m.get("x"))) {
-		return nil
-	}
-	square, mean := m.get("square"), m.get("mean")
-	if !ir.EqualAttrs(square.Def.Attrs, mean.Def.Attrs) {
-		m.no(square, "is over other axes than the mean")
+	if !m.isLayerNorm(o, overLastAxes) {
 		return nil
 	}
 	return m.Op(ir.LayerNorm, m.normAttrs(), m.get("centre of"), nil, nil)
 }
 
+func (m *match) isLayerNorm(o *ir.Op, forms normForms) bool {
+	if !m.find(forms.centredBySquares, o.Result()) && !(m.find(forms.normalised, o.Result()) && m.find(forms.centred, m.get("x"))) {
+		return false
+	}
+	square, mean := m.get("square"), m.get("mean")
+	return ir.EqualAttrs(square.Def.Attrs, mean.Def.Attrs) || m.no(square, "is over other axes than the mean")
+}
+
+// channelNorm moves the axis to the end and back.
+func channelNorm(m *match, o *ir.Op) *ir.Value {
+	if !m.isLayerNorm(o, overOneAxis) {
+		return nil
+	}
+	a, x := m.normAttrs(), m.get("centre of")
+	last := int64(x.Rank() - 1)
+	if a.Axis == last {
+		return nil
+	}
+	there, back := identity(x.Rank()), identity(x.Rank())
+	there = append(slices.Delete(there, int(a.Axis), int(a.Axis)+1), a.Axis)
+	for i, axis := range there {
+		back[axis] = int64(i)
+	}
+	a.Axis = last
+	y := m.Op(ir.LayerNorm, a, m.transposed(x, there), nil, nil)
+	return m.Op(ir.Transpose, &ir.PermAttrs{Perm: back}, y)
+}
+
 func rmsNorm(m *match, o *ir.Op) *ir.Value {
-	if !m.find(normalised, o.Result()) {
+	if !m.find(overLastAxes.normalised, o.Result()) {
 		return nil
 	}
 	return m.Op(ir.RMSNorm, m.normAttrs(), m.get("x"), nil)
@@ -62,7 +98,7 @@ func rmsNorm(m *match, o *ir.Op) *ir.Value {
 
 // centredRMSNorm is layerNorm where the casts of halves lay between the two steps.
 func centredRMSNorm(m *match, o *ir.Op) *ir.Value {
-	if !m.find(centred, o.Args[0]) {
+	if !m.find(overLastAxes.centred, o.Args[0]) {
 		return nil
 	}
 	a := o.Attrs.(*ir.NormAttrs)
@@ -100,26 +136,59 @@ func normBias(m *match, o *ir.Op) *ir.Value {
 	return m.giveParameter(o, 2, func(norm *ir.Op) bool { return norm.Kind == ir.LayerNorm && norm.Arg(2) == nil })
 }
 
-// giveParameter makes the other operand of o the norm's operand i, where the norm may have it.
+// giveParameter makes the other operand of o the norm's operand i, where the norm may have it. A transpose of the norm stays behind it.
 func (m *match) giveParameter(o *ir.Op, i int, may func(norm *ir.Op) bool) *ir.Value {
 	for k, a := range o.Args {
+		v, moved := o.Args[1-k], rewrite.Def(a, ir.Transpose)
+		if moved != nil {
+			a = moved.Args[0]
+		}
 		norm := rewrite.Def(a, ir.LayerNorm, ir.RMSNorm)
-		if norm == nil || !may(norm) {
+		if norm == nil || !may(norm) || moved != nil && !(moved.Result().HasOneUse() && a.HasOneUse()) {
 			continue
 		}
-		p := m.parameter(norm, o.Args[1-k])
+		if moved != nil {
+			v = m.channels(moved, v)
+		}
+		p := m.parameter(norm, v)
 		if p == nil {
 			continue
 		}
 		args := slices.Clone(norm.Args)
 		args[i] = p
-		return m.Op(norm.Kind, norm.Attrs, args...)
+		y := m.Op(norm.Kind, norm.Attrs, args...)
+		if moved != nil {
+			y = m.Op(ir.Transpose, moved.Attrs, y)
+		}
+		return y
 	}
 	return nil
 }
 
+// channels is v, which has a number for each element of the axis that moved was the last before, as [C]; nil where it varies along others.
+func (m *match) channels(moved *ir.Op, v *ir.Value) *ir.Value {
+	perm := moved.Attrs.(*ir.PermAttrs).Perm
+	rank := len(perm)
+	n := ir.Unknown
+	for i, d := range v.Shape() {
+		k := rank - v.Rank() + i
+		if k >= 0 && perm[k] == int64(rank-1) {
+			n = d
+		} else if !d.Is(1) {
+			return nil
+		}
+	}
+	if n == ir.Unknown {
+		return nil
+	}
+	return m.reshaped(v, n)
+}
+
 // parameter is v with the shape of the axes that norm is over, nil where it has another.
 func (m *match) parameter(norm *ir.Op, v *ir.Value) *ir.Value {
+	if v == nil {
+		return nil
+	}
 	want := norm.Args[0].Shape()[norm.Attrs.(*ir.NormAttrs).Axis:]
 	extra := v.Rank() - len(want)
 	if extra < 0 || !slices.EqualFunc(v.Shape()[extra:], want, m.SameDim) {

@@ -10,6 +10,7 @@ import (
 var ropeRules = []rewrite.Rule{
 	fusion("rope", "rope", "x·cos + (-second, first)·sin, of halves or of neighbours: rope", rope, ir.Add),
 	fusion("rope", "rope-of-parts", "first·cos - second·sin and second·cos + first·sin, put together: rope", ropeOfParts, ir.Concat, ir.Reshape),
+	fusion("rope", "rope-between-transposes", "heads and places exchanged, rope, and exchanged again: rope, of exchanged tables", ropeBetweenTransposes, ir.Transpose),
 	fusion("rope", "rope-of-slice", "(rope(x[…, :2n]), x[…, 2n:]): rope(x)", ropeOfSlice, ir.Concat),
 	fusion("rope", "rope-of-angles", "rope(x, cos(p·f), sin(p·f)): rope(x, p, f)", ropeOfAngles, ir.Rope),
 }
@@ -218,6 +219,33 @@ func partOf(v *ir.Value) (part, bool) {
 	return p, true
 }
 
+// swapped are heads and places exchanged.
+var swapped = []int64{0, 2, 1, 3}
+
+func isSwap(o *ir.Op) bool { return o != nil && slices.Equal(o.Attrs.(*ir.PermAttrs).Perm, swapped) }
+
+func ropeBetweenTransposes(m *match, o *ir.Op) *ir.Value {
+	r := rewrite.Def(o.Args[0], ir.Rope)
+	if r == nil || r.Args[1].DType().IsInt() || !r.Result().HasOneUse() || !isSwap(o) || !isSwap(rewrite.Def(r.Args[0], ir.Transpose)) {
+		return nil
+	}
+	m.meet(r)
+	var tables [2]*ir.Value
+	for i := range tables {
+		t := r.Args[1+i]
+		shape, n := slices.Clone(t.Shape()), t.Rank()
+		if n > 2 {
+			shape[n-3], shape[n-2] = shape[n-2], shape[n-3]
+		}
+		if n < 2 || !t.Shape()[n-2].Is(1) && (n < 3 || !t.Shape()[n-3].Is(1)) {
+			m.no(t, "differs from head to head, or from place to place alone")
+			return nil
+		}
+		tables[i] = m.reshaped(t, shape...)
+	}
+	return m.Op(ir.Rope, r.Attrs, r.Args[0].Def.Args[0], tables[0], tables[1])
+}
+
 // ropeOfSlice: what a rope leaves out need not be cut off before and put back after it.
 func ropeOfSlice(m *match, o *ir.Op) *ir.Value {
 	if len(o.Args) != 2 || o.Attrs.(*ir.AxisAttrs).Axis != int64(o.Result().Rank()-1) {
@@ -368,15 +396,14 @@ func (m *match) placesAxis(x, cos ir.Shape) (int, bool) {
 
 // placed is the rope of x at positions p: one offset where they count up, else each place is a batch element of its own.
 func (m *match) placed(x *ir.Value, a ir.Attrs, p, f *ir.Value, axis int) *ir.Value {
-	swap := []int64{0, 2, 1, 3}
 	if first, ok := counted(p, 0); ok && m.Defined(first) && m.SameDim(p.Shape().NumElements(), x.Shape()[axis]) {
 		if axis == 2 {
 			return m.Op(ir.Rope, a, x, m.scalar64(first), f)
 		}
-		return m.Op(ir.Transpose, &ir.PermAttrs{Perm: swap}, m.Op(ir.Rope, a, m.transposed(x, swap), m.scalar64(first), f))
+		return m.Op(ir.Transpose, &ir.PermAttrs{Perm: swapped}, m.Op(ir.Rope, a, m.transposed(x, swapped), m.scalar64(first), f))
 	}
 	if axis == 2 {
-		x = m.transposed(x, swap)
+		x = m.transposed(x, swapped)
 	}
 	s := x.Shape() // [B, L, H, D]
 	all := s[0].Mul(s[1])
@@ -394,7 +421,7 @@ func (m *match) placed(x *ir.Value, a ir.Attrs, p, f *ir.Value, axis int) *ir.Va
 	flat := m.Op(ir.Rope, a, m.merged(x, all, s[2], ir.Size(1), s[3]), m.reshaped(p, all), f)
 	y := m.reshaped(flat, s...)
 	if axis == 2 {
-		y = m.Op(ir.Transpose, &ir.PermAttrs{Perm: swap}, y)
+		y = m.Op(ir.Transpose, &ir.PermAttrs{Perm: swapped}, y)
 	}
 	return y
 }
