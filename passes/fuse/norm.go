@@ -214,13 +214,17 @@ func normBetweenCasts(m *match, o *ir.Op) *ir.Value {
 	if norm == nil || d != ir.F16 && d != ir.BF16 || !o.Args[0].HasOneUse() {
 		return nil
 	}
+	m.key = norm
+	sums := maxSkips
+	if norm.Kind == ir.Softmax || norm.Kind == ir.LogSoftmax {
+		sums = 0 // exp would make more of the sum's rounding
+	}
 	args := make([]*ir.Value, len(norm.Args))
 	for i, a := range norm.Args {
 		if a == nil {
 			continue
 		}
-		m.key = norm
-		if args[i] = m.narrow(a, d, maxSkips); args[i] == nil {
+		if args[i] = m.narrow(a, d, sums); args[i] == nil {
 			m.no(a, "is of %s, and no more than %s before", a.DType(), d)
 			return nil
 		}
@@ -252,7 +256,11 @@ func (m *match) narrow(v *ir.Value, d ir.DType, sums int) *ir.Value {
 			return o.Args[0]
 		}
 	case ir.Const:
-		if t, err := o.Attrs.(*ir.ConstAttrs).Tensor(); err == nil && len(t.Data) <= maxParameter {
+		a := o.Attrs.(*ir.ConstAttrs)
+		if len(a.Bytes()) > maxParameter {
+			return nil
+		}
+		if t, err := a.Tensor(); err == nil {
 			return m.exactly(t, d)
 		}
 	case ir.Add:

@@ -62,9 +62,9 @@ func ropeOfParts(m *match, o *ir.Op) *ir.Value {
 		}
 		x := pair(p[0], p[1], interleaved)
 		switch cos, sin := p[2], p[3]; {
-		case x == nil || x.Rank() != 4:
-			m.no(c.Result(), "is not made of the halves, or the neighbours, of a value of rank 4")
-		case cos.Rank() == 0 || cos.Rank() != sin.Rank() || !m.SameDim(cos.Shape()[cos.Rank()-1], p[0].Shape()[3]) || !m.SameDim(sin.Shape()[sin.Rank()-1], p[0].Shape()[3]):
+		case x == nil:
+			m.no(c.Result(), "is not made of the halves, or the neighbours, of one value")
+		case cos.Rank() != sin.Rank() || !m.endsIn(cos, p[0].Shape()[3]) || !m.endsIn(sin, p[0].Shape()[3]):
 			m.no(cos, "has no cosine for each pair")
 		default:
 			y := m.Op(ir.Rope, &ir.RopeAttrs{Interleaved: interleaved}, x, cos, sin)
@@ -72,6 +72,11 @@ func ropeOfParts(m *match, o *ir.Op) *ir.Value {
 		}
 	}
 	return nil
+}
+
+// endsIn reports whether the last axis of v has that size.
+func (m *match) endsIn(v *ir.Value, n ir.Dim) bool {
+	return v.Rank() > 0 && m.SameDim(v.Shape()[v.Rank()-1], n)
 }
 
 // turn takes less = first·cos - second·sin and more = second·cos + first·sin apart: first, second, cos, sin. It is one of four ways to
@@ -88,10 +93,11 @@ func (m *match) turn(less, more *ir.Value, way int) (parts [4]*ir.Value, ok bool
 	m.meet(d)
 	m.key = d
 	first, cos, second, sin := a.Args[way&1], a.Args[1-way&1], b.Args[way>>1], b.Args[1-way>>1]
-	if _, whole := partOf(first); !whole || !m.find(op(ir.Add, op(ir.Mul, same(second), same(cos)), op(ir.Mul, same(first), same(sin))), more) {
+	if first.Rank() != 4 || second.Rank() != 4 {
 		return parts, false
 	}
-	return [4]*ir.Value{first, second, cos, sin}, true
+	ok = m.find(op(ir.Add, op(ir.Mul, same(second), same(cos)), op(ir.Mul, same(first), same(sin))), more)
+	return [4]*ir.Value{first, second, cos, sin}, ok
 }
 
 // same is a pattern of the value itself.

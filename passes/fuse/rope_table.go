@@ -11,7 +11,7 @@ import (
 // half is a table with an element for each pair, of one that has it for both elements; nil where they are not known to be the same.
 func (m *match) half(v *ir.Value, interleaved bool, depth int) *ir.Value {
 	o := v.Def
-	if o == nil || depth > 8 {
+	if o == nil || depth > 8 || v.Rank() == 0 {
 		m.no(v, "is not known to be the same for both elements of a pair")
 		return nil
 	}
