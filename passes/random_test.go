@@ -394,7 +394,9 @@ func (g *graph) heads() {
 
 // rows merges the leading axes, multiplies by a matrix, and splits them again.
 func (g *graph) rows() {
-	v := g.one(func(v *ir.Value) bool { return v.DType().IsNumeric() && v.Rank() >= 3 && v.Type.Shape[v.Rank()-1].Is(4) })
+	v := g.one(func(v *ir.Value) bool {
+		return v.DType().IsNumeric() && v.Rank() >= 3 && v.Type.Shape[v.Rank()-1].Is(4)
+	})
 	if v == nil {
 		return
 	}
