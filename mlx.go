@@ -20,6 +20,7 @@ type mlxProgram struct {
 	host   []*interp.Program     // by stage; nil for a plan
 
 	opts    mlx.Options
+	load    runtime.Options
 	session struct { // the program of sessions, loaded for the first one
 		sync.Mutex
 		exe *runtime.Executable
@@ -33,7 +34,7 @@ func buildMLX(m *ir.Module, o compileOptions, t *Timing) (program, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts := mlx.Options{Fallback: o.fallback, Device: device}
+	opts := mlx.Options{Fallback: o.fallback, Device: device, Tuning: o.tuning}
 	staged, err := mlx.LowerStages(m, opts)
 	if err != nil {
 		return nil, err
@@ -48,10 +49,10 @@ func buildMLX(m *ir.Module, o compileOptions, t *Timing) (program, error) {
 		}
 	}
 	t.Lower = time.Since(start)
-	p := &mlxProgram{staged: staged, opts: opts, native: make([]*runtime.Executable, len(staged.Stages)), host: make([]*interp.Program, len(staged.Stages))}
+	p := &mlxProgram{staged: staged, opts: opts, load: runtime.Options{Compile: o.compiled}, native: make([]*runtime.Executable, len(staged.Stages)), host: make([]*interp.Program, len(staged.Stages))}
 	for i := range staged.Stages {
 		if s := &staged.Stages[i]; s.Plan != nil {
-			p.native[i], err = runtime.Load(s.Plan, runtime.Options{Compile: o.compiled})
+			p.native[i], err = runtime.Load(s.Plan, p.load)
 		} else {
 			p.host[i], err = interp.New(s.Host.Main())
 		}

@@ -1,6 +1,10 @@
 package ir
 
-import "fmt"
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
 
 // ErrorKind says what is wrong, for those who handle errors by kind.
 type ErrorKind uint8
@@ -24,6 +28,25 @@ func clip(s string) string {
 		return s[:most] + "…"
 	}
 	return s
+}
+
+// NameList is names for a message, in quotes; a long list, and long names, in part.
+func NameList(names []string) string {
+	const most, longest = 12, 200
+	if len(names) == 0 {
+		return "(there are none)"
+	}
+	var parts []string
+	for _, n := range names[:min(len(names), most)] {
+		if len(n) > longest {
+			n = n[:longest] + "…"
+		}
+		parts = append(parts, strconv.Quote(n))
+	}
+	if len(names) > most {
+		parts = append(parts, fmt.Sprintf("… (%d in all)", len(names)))
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (k ErrorKind) String() string { return errorKinds[k] }

@@ -240,6 +240,30 @@ func widen[E int32 | uint32 | int16 | uint16 | int8 | uint8](out []int64, in []E
 	}
 }
 
+// Floats are the elements of a float tensor in float64, which holds them all exactly.
+func (t *Tensor) Floats() []float64 {
+	out := make([]float64, t.Len())
+	switch {
+	case t.DType == F64:
+		copy(out, View[float64](t))
+	case t.DType == F32:
+		for i, v := range View[float32](t) {
+			out[i] = float64(v)
+		}
+	case t.DType.IsFloat() && t.DType.Bits() == 16:
+		for i, v := range View[uint16](t) {
+			out[i] = DecodeFloat(t.DType, v)
+		}
+	case t.DType.IsFloat():
+		for i, v := range t.Data {
+			out[i] = DecodeFloat(t.DType, uint16(v))
+		}
+	default:
+		panic("Floats of a " + t.DType.String() + " tensor")
+	}
+	return out
+}
+
 // Unpack makes a tensor from the packed little-endian form that constants have: a view of data where the
 // dtype is at least a byte wide, a copy with one byte an element below that (low bits first, signed
 // integers sign-extended; the last byte may be padded).

@@ -151,7 +151,7 @@ func (im *importer) freeInputs(s *scope, g *pb.GraphProto) ([]*pb.ValueInfoProto
 	}
 	for name := range im.opts.Values {
 		if !seen[name] {
-			return nil, errf(Invalid, "name one of the inputs: "+nameList(inputNames(g)), "a value for %q, which is no input", name)
+			return nil, errf(Invalid, "name one of the inputs: "+ir.NameList(inputNames(g)), "a value for %q, which is no input", name)
 		}
 	}
 	return free, nil
@@ -214,7 +214,7 @@ func (im *importer) bindDims(g *pb.GraphProto, free []*pb.ValueInfoProto) error 
 	for _, name := range slices.Sorted(maps.Keys(im.opts.Dims)) {
 		d, ok := known[name]
 		if !ok {
-			return errf(Invalid, "name one of "+nameList(slices.Sorted(maps.Keys(known))), "a size for %q, which is neither a symbol nor an axis of an input", name)
+			return errf(Invalid, "name one of "+ir.NameList(slices.Sorted(maps.Keys(known))), "a size for %q, which is neither a symbol nor an axis of an input", name)
 		}
 		if err := im.bind(d, im.opts.Dims[name], fmt.Sprintf("the size given for %q", name)); err != nil {
 			return err
@@ -291,22 +291,4 @@ func inputNames(g *pb.GraphProto) []string {
 		names[i] = in.GetName()
 	}
 	return names
-}
-
-// nameList is a list for a message, a long one in part.
-func nameList(names []string) string {
-	const most = 12
-	if len(names) == 0 {
-		return "(there are none)"
-	}
-	more := ""
-	if len(names) > most {
-		more = fmt.Sprintf(", … (%d in all)", len(names))
-		names = names[:most]
-	}
-	quoted := make([]string, len(names))
-	for i, n := range names {
-		quoted[i] = clip(n)
-	}
-	return strings.Join(quoted, ", ") + more
 }

@@ -97,7 +97,7 @@ func (n *Node) tensorFloats(name string) []float64 {
 		n.fail(Invalid, "give a tensor of floats", "attribute %q has no floats", name)
 		return nil
 	}
-	return floatsOf(t)
+	return t.Floats()
 }
 
 // tensorInts is the same for integers.

@@ -3,7 +3,6 @@ package onnx
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/emilyc/emily/ir"
@@ -41,24 +40,16 @@ func (n *Node) needsSize(d ir.Dim, format string, args ...any) {
 func needing(inputs, sizes []string, what string) error {
 	var parts []string
 	if len(sizes) > 0 {
-		parts = append(parts, "the size of "+quoted(sizes))
+		parts = append(parts, "the size of "+ir.NameList(sizes))
 	}
 	if len(inputs) > 0 {
-		parts = append(parts, "a value to "+quoted(inputs))
+		parts = append(parts, "a value to "+ir.NameList(inputs))
 	}
 	remedy := "make it a constant"
 	if parts != nil {
 		remedy = "bind " + strings.Join(parts, " and ")
 	}
 	return &Error{Kind: Unsupported, Remedy: remedy, Err: &NeedsValue{What: what, Inputs: inputs, Sizes: sizes}}
-}
-
-func quoted(names []string) string {
-	parts := make([]string, len(names))
-	for i, name := range names {
-		parts[i] = strconv.Quote(clip(name))
-	}
-	return strings.Join(parts, ", ")
 }
 
 // sources are the names of the inputs and sizes that v is computed from, in the order in which they are found.

@@ -252,28 +252,19 @@ func (n *Node) ints(v *ir.Value, what string) []int64 {
 
 // wholeNumbers are the elements of t as integers; the first operators had counts and axes as floats.
 func wholeNumbers(t *ir.Tensor) ([]int64, bool) {
-	var list []float64
 	switch {
 	case t.DType.IsInt() || t.DType == ir.Bool:
 		return t.Ints(), true
-	case t.DType == ir.F64:
-		list = ir.View[float64](t)
-	case t.DType == ir.F32:
-		for _, x := range ir.View[float32](t) {
-			list = append(list, float64(x))
-		}
-	case t.DType == ir.F16 || t.DType == ir.BF16:
-		for _, x := range ir.View[uint16](t) {
-			list = append(list, ir.DecodeFloat(t.DType, x))
-		}
+	case !t.DType.IsFloat():
+		return nil, false
 	}
-	out := make([]int64, len(list))
-	for i, x := range list {
+	out := make([]int64, t.Len())
+	for i, x := range t.Floats() {
 		if out[i] = int64(x); float64(out[i]) != x {
 			return nil, false
 		}
 	}
-	return out, len(out) == t.Len()
+	return out, true
 }
 
 // constOf is the value of v where it is a constant or Options.Eval can compute it; nil where it is not known.

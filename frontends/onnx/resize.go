@@ -410,21 +410,5 @@ func (n *Node) knownFloats(v *ir.Value, what string) []float64 {
 		n.fail(Invalid, remedyExport, "%s has %d elements", what, t.Len())
 		return nil
 	}
-	return floatsOf(t)
-}
-
-// floatsOf is the elements of a float tensor.
-func floatsOf(t *ir.Tensor) []float64 {
-	out := make([]float64, t.Len())
-	for i := range out {
-		switch t.DType {
-		case ir.F64:
-			out[i] = ir.View[float64](t)[i]
-		case ir.F32:
-			out[i] = float64(ir.View[float32](t)[i])
-		default:
-			out[i] = ir.DecodeFloat(t.DType, ir.View[uint16](t)[i])
-		}
-	}
-	return out
+	return t.Floats()
 }

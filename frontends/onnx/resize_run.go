@@ -43,7 +43,7 @@ func (n *Node) resizesAtRun(x *ir.Value, axes []int64, list *ir.Value, sized boo
 		switch {
 		case sized && i < len(dims):
 			to = dims[i]
-		case !sized && t != nil && i < t.Len() && floatsOf(t)[i] == 1:
+		case !sized && t != nil && i < t.Len() && t.Floats()[i] == 1:
 			continue
 		}
 		if (!sized || to != from) && !(n.s.im.declares(from) && n.s.im.declares(to)) {

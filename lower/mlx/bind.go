@@ -25,7 +25,7 @@ func NewBinder(p *Plan) *Binder {
 	return b
 }
 
-// Bind returns the values of p.Symbols(), where those that calls bind are 0. Lengths are those of p.States. Inputs are checked for their number,
+// Bind returns the values of p.Symbols(), where those that calls bind are 0. Lengths are those of p.States, anything for carried values. Inputs are checked for their number,
 // dtypes, ranks, sizes and bytes, and so are the elements of lists; facts over the symbols of inputs are checked too.
 // Errors are *ir.Error: a fact that does not hold is a ShapeError at the node that relies on it.
 func (b *Binder) Bind(inputs []ir.Datum, lengths ...int64) ([]int64, error) {
@@ -50,6 +50,9 @@ func (b *Binder) Bind(inputs []ir.Datum, lengths ...int64) ([]int64, error) {
 	}
 	for i := range b.plan.States {
 		s := &b.plan.States[i]
+		if !s.Grows() {
+			continue
+		}
 		slot := &syms[b.slots[s.Length()]]
 		if *slot >= 0 && *slot != lengths[i] {
 			return nil, &ir.Error{Kind: ir.ShapeError, Msg: fmt.Sprintf("the cache %q has %d elements, but %s = %d in an input", s.In.Name, lengths[i], s.Length(), *slot)}
@@ -98,13 +101,17 @@ func (b *Binder) zeroFree(syms []int64, inputs []ir.Datum) ([]int64, error) {
 	return syms, nil
 }
 
-// Next is the number of elements of each state after a run with those symbols.
+// Next is the number of elements of each cache among the states after a run with those symbols.
 func (b *Binder) Next(syms []int64) ([]int64, error) {
 	out := make([]int64, len(b.plan.States))
 	for i := range out {
+		s := &b.plan.States[i]
+		if !s.Grows() {
+			continue
+		}
 		var err error
-		if out[i], err = b.value(b.plan.States[i].Next(), syms); err != nil {
-			return nil, fmt.Errorf("state %q: %w", b.plan.States[i].In.Name, err)
+		if out[i], err = b.value(s.Next(), syms); err != nil {
+			return nil, fmt.Errorf("state %q: %w", s.In.Name, err)
 		}
 	}
 	return out, nil

@@ -17,6 +17,7 @@ type Builder struct {
 	loc    ir.LocID
 	kind   ir.Kind
 	consts map[constKey]int
+	fuse   bool // Finish makes stretches
 	err    error
 }
 
@@ -78,19 +79,24 @@ func (b *Builder) Output(name string, t ir.Type, r Reg) {
 	b.cur.Results = append(b.cur.Results, r)
 }
 
-// State adds a state, once all inputs are there. The register holds a list of nothing before the first run, for Reserve to read.
+// State adds a state, once all inputs are there. The register of a cache holds a list of nothing before the first run, for
+// Reserve to read.
 func (b *Builder) State(s State) Reg {
-	if s.Axis < 0 || s.Axis >= len(s.In.Type.Shape) || s.Axis >= len(s.Out.Type.Shape) || s.Length().Op() != ir.DimSym {
-		b.Errorf("state %q: %s has no symbol on axis %d", s.In.Name, s.In.Type, s.Axis)
+	if err := s.check(); err != nil {
+		b.Errorf("%v", err)
 		return Absent
 	}
 	b.plan.States = append(b.plan.States, s)
-	r := b.reg(ir.Type{})
+	t := ir.Type{}
+	if !s.Grows() {
+		t = s.In.Type
+	}
+	r := b.reg(t)
 	b.cur.Params = append(b.cur.Params, r)
 	return r
 }
 
-// KeepState gives the next state's buffer after the run, once all outputs are there.
+// KeepState gives what becomes of the next state in the run, once all outputs are there.
 func (b *Builder) KeepState(r Reg) { b.cur.Results = append(b.cur.Results, r) }
 
 // Facts adds facts that are checked when inputs are bound. Those over symbols that calls bind belong in a Check.
@@ -360,8 +366,8 @@ func (p *Plan) resultName(i int) string {
 	return fmt.Sprintf("output %q", p.Outputs[min(i, len(p.Outputs)-1)].Name)
 }
 
-// Finish removes dead calls, moves what depends on constants only into the setup program, numbers the registers
-// anew and notes their last uses.
+// Finish removes dead calls, moves what depends on constants only into the setup program, makes stretches of elementwise calls where
+// Options say so, numbers the registers anew and notes their last uses.
 func (b *Builder) Finish() (*Plan, error) {
 	p := b.plan
 	main := p.Programs[p.Main]
@@ -376,6 +382,6 @@ func (b *Builder) Finish() (*Plan, error) {
 	if b.err != nil {
 		return nil, b.err
 	}
-	finish(p)
+	finish(p, b.fuse)
 	return p, nil
 }

@@ -121,6 +121,7 @@ func (d *decoder) decode(open func(name, path string) (*ir.Blob, error)) {
 	inputs := d.count()
 	d.bytes(inputs)
 	p.States = make([]State, d.count())
+	d.bytes(2 * len(p.States))
 	p.Main = Prog(d.uint())
 	p.Setup = Prog(d.uint() - 1)
 	n := d.count()
@@ -311,9 +312,9 @@ func (d *decoder) ports() []Port {
 }
 
 func (d *decoder) state() State {
-	s := State{In: Port{d.str(), d.typ()}, Out: Port{d.str(), d.typ()}, Axis: d.uint()}
-	if s.Axis >= len(s.In.Type.Shape) || s.Axis >= len(s.Out.Type.Shape) || s.Length().Op() != ir.DimSym {
-		fail("state %q has no axis %d", s.In.Name, s.Axis)
+	s := State{In: Port{d.str(), d.typ()}, Out: Port{d.str(), d.typ()}, Axis: d.uint() - 1}
+	if err := s.check(); err != nil {
+		panic(decodeError{err})
 	}
 	return s
 }

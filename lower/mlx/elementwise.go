@@ -302,18 +302,10 @@ func constFloat(v *ir.Value) (float64, bool) {
 		return float64(n[0]), true
 	}
 	t, err := v.Def.Attrs.(*ir.ConstAttrs).Tensor()
-	if err != nil {
+	if err != nil || !t.DType.IsFloat() {
 		return 0, false
 	}
-	switch t.DType {
-	case ir.F64:
-		return ir.View[float64](t)[0], true
-	case ir.F32:
-		return float64(ir.View[float32](t)[0]), true
-	case ir.F16, ir.BF16:
-		return ir.DecodeFloat(t.DType, ir.View[uint16](t)[0]), true
-	}
-	return 0, false
+	return t.Floats()[0], true
 }
 
 var unsignedOf = map[ir.DType]ir.DType{ir.I8: ir.U8, ir.I16: ir.U16, ir.I32: ir.U32, ir.I64: ir.U64}

@@ -16,12 +16,12 @@ import (
 //	expressions             n {op, operands}: each refers to earlier ones only
 //	constants               n {dtype, shape}
 //	inputs                  n {dtype of storage of the arrays}
-//	number of states
+//	states                  n {dtype of storage, 1 where it grows}
 //	main, setup+1
 //	programs                n {registers, params, results, calls: n {name, in, out, free, params: n {kind, value}}}
 //
 // The native side stops here. What follows serves Decode: where constants lie, types, names, facts, locations.
-const formatVersion = 2
+const formatVersion = 3
 
 var planMagic = [4]byte{'E', 'M', 'L', 'P'}
 
@@ -96,6 +96,14 @@ func (e *encoder) encode() error {
 		e.out = append(e.out, dtypeCode[d])
 	}
 	e.uint(len(e.plan.States))
+	for i := range e.plan.States {
+		d, err := Storage(e.plan.States[i].In.Type.DType)
+		if err != nil {
+			return err
+		}
+		e.out = append(e.out, dtypeCode[d])
+		e.bool(e.plan.States[i].Grows())
+	}
 	e.uint(int(e.plan.Main))
 	e.uint(int(e.plan.Setup + 1))
 	e.uint(len(e.plan.Programs))
@@ -105,6 +113,14 @@ func (e *encoder) encode() error {
 
 func (e *encoder) uint(n int)   { e.out = encbin.AppendUvarint(e.out, uint64(n)) }
 func (e *encoder) sint(n int64) { e.out = encbin.AppendVarint(e.out, n) }
+
+func (e *encoder) bool(v bool) {
+	b := byte(0)
+	if v {
+		b = 1
+	}
+	e.out = append(e.out, b)
+}
 
 func (e *encoder) str(s string) {
 	e.uint(len(s))
@@ -173,11 +189,7 @@ func (e *encoder) param(k ParamKind, a any) error {
 	case ir.DType:
 		e.out = append(e.out, dtypeCode[a])
 	case bool:
-		b := byte(0)
-		if a {
-			b = 1
-		}
-		e.out = append(e.out, b)
+		e.bool(a)
 	case string:
 		e.str(a)
 	case Prog:
@@ -307,7 +319,7 @@ func (e *encoder) rest() {
 		for _, port := range []Port{s.In, s.Out} {
 			e.port(port)
 		}
-		e.uint(s.Axis)
+		e.uint(s.Axis + 1)
 	}
 	e.blobs()
 	for _, g := range p.Programs {

@@ -43,11 +43,35 @@ type Port struct {
 	Type ir.Type
 }
 
-// State is a cache that a session keeps between runs: a buffer that has room on the axis, in which a run writes the new elements
-// behind those that are there. In and Out are the input and the output that it stands for.
+// State is a value that a session keeps between runs. In and Out are the input and the output that it stands for. A cache is a
+// buffer that has room on the axis, in which a run writes the new elements behind those that are there. A carried value is
+// replaced by the next, of the same type, into whose computation MLX may take its memory.
 type State struct {
 	In, Out Port
-	Axis    int
+	Axis    int // of a cache; Carried for a carried value
+}
+
+// Carried stands for the axis of a state that does not grow.
+const Carried = -1
+
+// Grows reports whether s is a cache.
+func (s *State) Grows() bool { return s.Axis != Carried }
+
+// check says why no session can keep s.
+func (s *State) check() error {
+	in, out := s.In.Type, s.Out.Type
+	switch {
+	case !s.Grows() && (!in.Equal(out) || !in.IsTensor() || !static(in.Shape)):
+		return fmt.Errorf("state %q: a carried value has one type of known sizes, not %s and then %s", s.In.Name, in, out)
+	case s.Grows() && (s.Axis >= len(in.Shape) || s.Axis >= len(out.Shape) || s.Length().Op() != ir.DimSym):
+		return fmt.Errorf("state %q: %s has no symbol on axis %d", s.In.Name, in, s.Axis)
+	}
+	return nil
+}
+
+func static(s ir.Shape) bool {
+	_, ok := s.Static()
+	return ok
 }
 
 // Length is the symbol for the number of elements on the axis before a run.
@@ -179,8 +203,10 @@ func (p *Plan) Symbols() []ir.Dim {
 		}
 	}
 	for i := range p.States {
-		p.States[i].Length().Symbols(add)
-		p.States[i].Next().Symbols(add)
+		if s := &p.States[i]; s.Grows() {
+			s.Length().Symbols(add)
+			s.Next().Symbols(add)
+		}
 	}
 	for _, g := range p.Programs {
 		for i := range g.Calls {

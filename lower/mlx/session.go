@@ -23,15 +23,53 @@ func LowerSession(m *ir.Module, opts Options) (*Plan, error) {
 	if len(found) == 0 {
 		return nil, fmt.Errorf("%s: no output is an input with new elements behind it: there is no cache for a session to keep", m.Name)
 	}
-	caches := make([]cache, len(found))
-	isInput, isOutput := map[int]bool{}, map[int]bool{}
 	l := newLowering(m, opts)
+	caches, kept := make([]cache, len(found)), make([]Carry, len(found))
 	for i, c := range found {
-		caches[i].Cache = c
+		caches[i].Cache, kept[i] = c, Carry{c.Input, c.Output}
 		l.caches[c.Concat] = &caches[i]
 		if cast := c.Concat.Args[0].Def; cast != nil {
 			l.caches[cast] = &caches[i]
 		}
+	}
+	l.without(f, kept, func() {
+		for i := range caches {
+			l.state(f, &caches[i])
+		}
+	})
+	for i := range caches {
+		l.b.KeepState(caches[i].buffer)
+	}
+	return l.b.Finish()
+}
+
+// Carry is an input of a function, and the output that is its value in the next run.
+type Carry struct{ Input, Output int }
+
+// LowerCarried makes a Plan of m's main function whose carried inputs are states, which are neither inputs nor outputs: parameters
+// that a training step replaces, say. Their types have known sizes. Errors are those of Lower.
+func LowerCarried(m *ir.Module, carries []Carry, opts Options) (*Plan, error) {
+	f, err := lowerable(m, opts)
+	if err != nil {
+		return nil, err
+	}
+	l := newLowering(m, opts)
+	l.without(f, carries, func() {
+		for _, c := range carries {
+			in, out := f.Inputs()[c.Input], f.Results()[c.Output]
+			l.define(in, l.b.State(State{In: Port{in.Name, in.Type}, Out: Port{f.Outputs[c.Output], out.Type}, Axis: Carried}))
+		}
+	})
+	for _, c := range carries {
+		l.b.KeepState(l.reg(f.Results()[c.Output]))
+	}
+	return l.b.Finish()
+}
+
+// without lowers f but for the inputs and outputs that are kept as states, which the function given makes after the other inputs.
+func (l *lowering) without(f *ir.Func, kept []Carry, states func()) {
+	isInput, isOutput := map[int]bool{}, map[int]bool{}
+	for _, c := range kept {
 		isInput[c.Input], isOutput[c.Output] = true, true
 	}
 	var inputs []*ir.Value
@@ -41,9 +79,7 @@ func LowerSession(m *ir.Module, opts Options) (*Plan, error) {
 		}
 	}
 	l.inputs(inputs, nil)
-	for i := range caches {
-		l.state(f, &caches[i])
-	}
+	states()
 	for _, fact := range f.Body.Facts.List {
 		l.addFact(fact, true)
 	}
@@ -55,10 +91,6 @@ func LowerSession(m *ir.Module, opts Options) (*Plan, error) {
 			l.b.Output(f.Outputs[i], v.Type, l.reg(v))
 		}
 	}
-	for i := range caches {
-		l.b.KeepState(caches[i].buffer)
-	}
-	return l.b.Finish()
 }
 
 func (l *lowering) state(f *ir.Func, c *cache) {

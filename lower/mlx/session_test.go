@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/emilyc/emily/lower/mlx"
+	"github.com/google/go-cmp/cmp"
 )
 
 // decoder has three caches, and an input that is read besides.
@@ -41,5 +42,40 @@ func @main(%x: f32[n]) -> (y: f32[n]) {
   yield %0
 }`), mlx.Options{}); err == nil || !strings.Contains(err.Error(), "there is no cache") {
 		t.Errorf("no cache: %v", err)
+	}
+}
+
+// accumulator carries a sum, and a count that nothing else reads.
+const accumulator = `module "accumulator"
+func @main(%sum: f32[4], %x: f32[n, 4], %count: i64[]) -> (mean: f32[4], next: f32[4], more: i64[]) {
+  %0 = reduce_sum %x {axes = [0]} : f32[4]
+  %1 = add %sum, %0 : f32[4]
+  %2 = const [1] : i64[]
+  %3 = add %count, %2 : i64[]
+  %4 = cast %3 {to = f32} : f32[]
+  %5 = div %1, %4 : f32[4]
+  yield %5, %1, %3
+}
+`
+
+func TestLowerCarried(t *testing.T) {
+	p, err := mlx.LowerCarried(parseIR(t, accumulator), []mlx.Carry{{Input: 0, Output: 1}, {Input: 2, Output: 2}}, mlx.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "carried.plan", p.String())
+	bytes, err := p.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := mlx.Decode(bytes, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(p.String(), back.String()); d != "" {
+		t.Errorf("decoded (-want +got):\n%s", d)
+	}
+	if _, err := mlx.LowerCarried(parseIR(t, accumulator), []mlx.Carry{{Input: 1, Output: 1}}, mlx.Options{}); err == nil || !strings.Contains(err.Error(), "one type of known sizes") {
+		t.Errorf("an input of a free size: %v", err)
 	}
 }

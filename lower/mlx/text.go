@@ -30,7 +30,11 @@ func (p *Plan) Print(w io.Writer) error {
 	}
 	for i := range p.States {
 		s := &p.States[i]
-		fmt.Fprintf(b, "state %q -> %q %s {axis = %d, length = %s, next = %s}\n", s.In.Name, s.Out.Name, s.In.Type, s.Axis, s.Length(), s.Next())
+		fmt.Fprintf(b, "state %q -> %q %s", s.In.Name, s.Out.Name, s.In.Type)
+		if s.Grows() {
+			fmt.Fprintf(b, " {axis = %d, length = %s, next = %s}", s.Axis, s.Length(), s.Next())
+		}
+		fmt.Fprintln(b)
 	}
 	for _, out := range p.Outputs {
 		fmt.Fprintf(b, "output %q %s\n", out.Name, out.Type)

@@ -14,6 +14,7 @@ import (
 	"github.com/emilyc/emily/ir"
 	"github.com/emilyc/emily/passes/fuse"
 	"github.com/emilyc/emily/passes/rewrite"
+	"github.com/google/go-cmp/cmp"
 )
 
 // roundings is how many roundings of a dtype, of the largest element, fusing may change a result by: docs/passes.md.
@@ -131,7 +132,10 @@ func differs(want, got *ir.Tensor) string {
 	if want.DType != got.DType || fmt.Sprint(want.Shape) != fmt.Sprint(got.Shape) {
 		return fmt.Sprintf("%s, got %s", want.Type(), got.Type())
 	}
-	a, b, top := floats(want), floats(got), 1.0
+	if !want.DType.IsFloat() {
+		return cmp.Diff(want, got)
+	}
+	a, b, top := want.Floats(), got.Floats(), 1.0
 	for _, v := range a {
 		if !math.IsInf(v, 0) && !math.IsNaN(v) {
 			top = max(top, math.Abs(v))
@@ -144,19 +148,4 @@ func differs(want, got *ir.Tensor) string {
 		}
 	}
 	return ""
-}
-
-func floats(t *ir.Tensor) []float64 {
-	out := make([]float64, t.Len())
-	for i := range out {
-		switch t.DType {
-		case ir.F64:
-			out[i] = ir.View[float64](t)[i]
-		case ir.F32:
-			out[i] = float64(ir.View[float32](t)[i])
-		case ir.F16, ir.BF16:
-			out[i] = ir.DecodeFloat(t.DType, ir.View[uint16](t)[i])
-		}
-	}
-	return out
 }

@@ -208,12 +208,8 @@ func floatOf(v *ir.Value) (float64, bool) {
 	switch {
 	case err != nil:
 		return 0, false
-	case v.DType() == ir.F32:
-		return float64(ir.View[float32](t)[0]), true
-	case v.DType() == ir.F64:
-		return ir.View[float64](t)[0], true
-	case v.DType() == ir.F16 || v.DType() == ir.BF16:
-		return ir.DecodeFloat(v.DType(), ir.View[uint16](t)[0]), true
+	case v.DType().IsFloat():
+		return t.Floats()[0], true
 	case v.DType().IsInt():
 		return float64(t.Ints()[0]), true
 	}

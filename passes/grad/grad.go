@@ -8,7 +8,6 @@ package grad
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/emilyc/emily/ir"
 )
@@ -194,10 +193,10 @@ func lossOf(f *ir.Func, name string) (int, error) {
 		i = 0
 	}
 	if i < 0 {
-		return 0, failure(f.Module, ir.ValueError, "name one of the outputs: "+list(f.Outputs), "there is no output %q", name)
+		return 0, failure(f.Module, ir.ValueError, "name one of the outputs: "+ir.NameList(f.Outputs), "there is no output %q", name)
 	}
 	if v := f.Results()[i]; !differentiable(v.Type) {
-		err := failure(f.Module, ir.DTypeError, "name a float output: there are "+list(floats(f)), "the loss %q is %s, which has no gradient", f.Outputs[i], v.Type)
+		err := failure(f.Module, ir.DTypeError, "name a float output: there are "+ir.NameList(floats(f)), "the loss %q is %s, which has no gradient", f.Outputs[i], v.Type)
 		if v.Def != nil {
 			err.Loc = v.Def.Location()
 		}
@@ -252,22 +251,4 @@ func origin(v *ir.Value) ir.Loc {
 
 func failure(m *ir.Module, kind ir.ErrorKind, remedy, format string, args ...any) *ir.Error {
 	return &ir.Error{Kind: kind, Loc: ir.Loc{File: m.Name}, Msg: fmt.Sprintf(format, args...), Remedy: remedy}
-}
-
-// list is names for a message, many of them in part.
-func list(names []string) string {
-	const most = 12
-	if len(names) == 0 {
-		return "(there are none)"
-	}
-	more := ""
-	if len(names) > most {
-		more = fmt.Sprintf(", … (%d in all)", len(names))
-		names = names[:most]
-	}
-	quoted := make([]string, len(names))
-	for i, n := range names {
-		quoted[i] = fmt.Sprintf("%q", n)
-	}
-	return strings.Join(quoted, ", ") + more
 }

@@ -39,7 +39,7 @@ func Lift(m *ir.Module, names []string) ([]*ir.Tensor, error) {
 	for i, name := range names {
 		c := consts[name]
 		if c == nil {
-			return nil, failure(m, ir.ValueError, "parameters: "+list(Params(m)), "no constant is called %q", name)
+			return nil, failure(m, ir.ValueError, "parameters: "+ir.NameList(Params(m)), "no constant is called %q", name)
 		}
 		t, err := c.Def.Attrs.(*ir.ConstAttrs).Tensor()
 		if err != nil {
@@ -96,10 +96,10 @@ func targets(f *ir.Func, names []string) ([]*ir.Value, error) {
 	for i, name := range names {
 		v := byName[name]
 		if v == nil {
-			return nil, failure(f.Module, ir.ValueError, "inputs: "+list(inputs(f))+"; parameters: "+list(Params(f.Module)), "no input and no parameter is called %q", name)
+			return nil, failure(f.Module, ir.ValueError, "inputs: "+ir.NameList(inputs(f))+"; parameters: "+ir.NameList(Params(f.Module)), "no input and no parameter is called %q", name)
 		}
 		if !differentiable(v.Type) {
-			return nil, failure(f.Module, ir.DTypeError, "floats of 16, 32 and 64 bits have gradients: there are "+list(floatInputs(f)),
+			return nil, failure(f.Module, ir.DTypeError, "floats of 16, 32 and 64 bits have gradients: there are "+ir.NameList(floatInputs(f)),
 				"%q is %s, which has no gradient", name, v.Type)
 		}
 		out[i] = v

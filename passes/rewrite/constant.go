@@ -42,17 +42,9 @@ func uniform(data []byte, size int) bool {
 }
 
 func first(t *ir.Tensor) float64 {
-	switch d := t.DType; {
-	case d == ir.F64:
-		return ir.View[float64](t)[0]
-	case d == ir.F32:
-		return float64(ir.View[float32](t)[0])
-	case d.IsFloat() && d.Bits() == 16:
-		return ir.DecodeFloat(d, ir.View[uint16](t)[0])
-	case d.IsFloat():
-		return ir.DecodeFloat(d, uint16(t.Data[0]))
+	one := ir.Tensor{DType: t.DType, Shape: []int{}, Data: t.Data[:t.DType.Size()]}
+	if one.DType.IsFloat() {
+		return one.Floats()[0]
 	}
-	one := *t
-	one.Data, one.Shape = t.Data[:t.DType.Size()], []int{}
 	return float64(one.Ints()[0])
 }

@@ -112,10 +112,10 @@ func numbersOf(t gorgonia.Tensor) ([]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	if f := floatsOf(d); f != nil {
-		return f, nil
-	}
-	if d.DType == ir.String {
+	switch {
+	case d.DType.IsFloat():
+		return d.Floats(), nil
+	case d.DType == ir.String:
 		return nil, fmt.Errorf("a tensor of strings")
 	}
 	out := make([]float64, d.Len())

@@ -89,12 +89,11 @@ func subsequence(declared gorgonia.Shape, shape []int) bool {
 
 // whole converts floats that are whole numbers to an integer dtype or bool; nil if they do not all fit.
 func whole(t *ir.Tensor, to ir.DType) *ir.Tensor {
-	floats := floatsOf(t)
-	if floats == nil || !to.IsInt() && to != ir.Bool {
+	if t.DType != ir.F32 && t.DType != ir.F64 || !to.IsInt() && to != ir.Bool {
 		return nil
 	}
 	out := ir.NewTensor(to, t.Shape...)
-	for i, f := range floats {
+	for i, f := range t.Floats() {
 		lo, hi := bounds(to)
 		if f != math.Trunc(f) || f < lo || f >= hi {
 			return nil
@@ -106,20 +105,6 @@ func whole(t *ir.Tensor, to ir.DType) *ir.Tensor {
 		put(out, i, int64(f))
 	}
 	return out
-}
-
-func floatsOf(t *ir.Tensor) []float64 {
-	switch t.DType {
-	case ir.F64:
-		return ir.View[float64](t)
-	case ir.F32:
-		out := make([]float64, t.Len())
-		for i, f := range ir.View[float32](t) {
-			out[i] = float64(f)
-		}
-		return out
-	}
-	return nil
 }
 
 // bounds are the least value of an integer dtype, and the first beyond its greatest.

@@ -158,20 +158,8 @@ func brief(in []*ir.Tensor) (s string) {
 func values(t *ir.Tensor) []float64 {
 	out := make([]float64, t.Len())
 	switch {
-	case t.DType == ir.F64:
-		copy(out, ir.View[float64](t))
-	case t.DType == ir.F32:
-		for i, v := range ir.View[float32](t) {
-			out[i] = float64(v)
-		}
-	case t.DType.IsFloat() && t.DType.Bits() == 16:
-		for i, v := range ir.View[uint16](t) {
-			out[i] = ir.DecodeFloat(t.DType, v)
-		}
 	case t.DType.IsFloat():
-		for i, v := range t.Data {
-			out[i] = ir.DecodeFloat(t.DType, uint16(v))
-		}
+		return t.Floats()
 	case t.DType == ir.U64:
 		for i, v := range ir.View[uint64](t) {
 			out[i] = float64(v)

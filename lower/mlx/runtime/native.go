@@ -11,7 +11,7 @@ import (
 )
 
 // abiVersion is that of the shim's structures and entries.
-const abiVersion = 1
+const abiVersion = 2
 
 // library is the loaded shim. Entries are called by address: their few integer and pointer arguments need no
 // conversion, and a run makes two calls.
@@ -22,6 +22,7 @@ type library struct {
 	version, gpuAvailable, hasCall                       uintptr
 	workerNew, planNew, planFree, run, resultFree        uintptr
 	planCompile, sessionNew, sessionFree                 uintptr
+	sessionSet, sessionGet                               uintptr
 	memory, memoryReset, cacheLimit, stringFree, abiProc uintptr
 }
 
@@ -92,7 +93,8 @@ func load(inst Installation, shim string) (*library, error) {
 	for name, f := range map[string]*uintptr{
 		"emily_abi": &lib.abiProc, "emily_version": &lib.version, "emily_gpu_available": &lib.gpuAvailable,
 		"emily_has_call": &lib.hasCall, "emily_worker_new": &lib.workerNew, "emily_plan_new": &lib.planNew,
-		"emily_plan_compile": &lib.planCompile, "emily_plan_free": &lib.planFree, "emily_session_new": &lib.sessionNew, "emily_session_free": &lib.sessionFree, "emily_run": &lib.run, "emily_result_free": &lib.resultFree,
+		"emily_plan_compile": &lib.planCompile, "emily_plan_free": &lib.planFree, "emily_run": &lib.run, "emily_result_free": &lib.resultFree,
+		"emily_session_new": &lib.sessionNew, "emily_session_free": &lib.sessionFree, "emily_session_set": &lib.sessionSet, "emily_session_get": &lib.sessionGet,
 		"emily_memory": &lib.memory, "emily_memory_reset": &lib.memoryReset, "emily_cache_limit": &lib.cacheLimit,
 		"emily_string_free": &lib.stringFree,
 	} {

@@ -84,7 +84,7 @@ func Load(plan *mlx.Plan, opts Options) (*Executable, error) {
 	gpu := opts.Device == GPU || opts.Device == Auto && lib.hasGPU() && !usesF64(plan)
 	_, needs := plan.NeedsValues()
 	traced := !needs && (opts.Compile || gpu && len(plan.Symbols()) == 0)
-	w, err := nextWorker(lib, gpu, traced)
+	w, err := nextWorker(lib, gpu, traced || plan.Uses(mlx.Compiled))
 	if err != nil {
 		return nil, err
 	}
@@ -207,7 +207,7 @@ func (r *request) wait(ctx context.Context) ([]ir.Datum, error) {
 	case <-r.done:
 		return r.outputs, r.err
 	case <-ctx.Done():
-		if atomic.CompareAndSwapInt32(&r.cancel, undecided, cancelled) {
+		if atomic.CompareAndSwapInt32(&r.fate, undecided, givenUp) {
 			return nil, ctx.Err()
 		}
 		<-r.done
@@ -224,16 +224,16 @@ type request struct {
 	dims    [][]int64 // what descs point to
 	syms    []int64
 	spans   []int64 // see Profile; nil for none
-	cancel  int32   // undecided, cancelled or kept; polled by the native side
+	fate    int32   // undecided, givenUp or kept; polled by the native side
 	done    chan struct{}
 	outputs []ir.Datum
 	err     error
 }
 
-// A run is undecided until its context ends it, or its session keeps what it did.
+// A run is undecided until its context ends it, or its session keeps what it did; the native side decides that of carried states.
 const (
 	undecided = iota
-	cancelled
+	givenUp
 	kept
 )
 
@@ -283,7 +283,7 @@ func (r *request) run(w *worker) {
 
 // native makes the one call of a run.
 func (r *request) native(w *worker) {
-	if atomic.LoadInt32(&r.cancel) == cancelled {
+	if atomic.LoadInt32(&r.fate) == givenUp {
 		r.err = context.Canceled
 		return
 	}
@@ -295,9 +295,8 @@ func (r *request) native(w *worker) {
 		}
 	}
 	h, _, _ := purego.SyscallN(w.lib.run, w.handle, r.x.state.handle, r.session, uintptr(unsafe.Pointer(unsafe.SliceData(r.descs))), uintptr(len(r.descs)),
-		uintptr(unsafe.Pointer(&r.syms[0])), uintptr(unsafe.Pointer(&r.cancel)), uintptr(unsafe.Pointer(unsafe.SliceData(r.spans))))
-	res := (*resultDesc)(pointer(h))
-	r.finish(res)
+		uintptr(unsafe.Pointer(&r.syms[0])), uintptr(unsafe.Pointer(&r.fate)), uintptr(unsafe.Pointer(unsafe.SliceData(r.spans))))
+	r.finish((*resultDesc)(pointer(h)))
 	purego.SyscallN(w.lib.resultFree, h)
 	runtime.KeepAlive(r)
 }
@@ -364,7 +363,7 @@ func copyList(t ir.Type, n int, descs *[]tensorDesc) (ir.Datum, error) {
 	return v, nil
 }
 
-func copyTensor(want ir.DType, d *tensorDesc) (ir.Datum, error) {
+func copyTensor(want ir.DType, d *tensorDesc) (*ir.Tensor, error) {
 	storage, _ := mlx.Storage(want)
 	if got, ok := mlx.DTypeOf(int(d.dtype)); !ok || got != storage {
 		return nil, fmt.Errorf("is %s, want %s", got, storage)

@@ -2,15 +2,17 @@ package runtime
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/ebitengine/purego"
 	"github.com/emilyc/emily/ir"
 )
 
-// Session keeps the states of a plan (mlx.Plan.States) on the device between runs. Its methods are safe for concurrent use; runs
-// follow one another.
+// Session keeps the states of a plan (mlx.Plan.States) on the device between runs: caches, which are empty before the first, and
+// carried values, which must be set. Its methods are safe for concurrent use; runs follow one another.
 type Session struct {
 	x        *Executable
 	capacity int
@@ -22,8 +24,8 @@ type Session struct {
 // sessionStates is what the worker owns; it outlives the Session until it is freed.
 type sessionStates struct{ handle uintptr }
 
-// NewSession makes a session whose states hold nothing. Their buffers begin with room for that many elements, or what the first run
-// needs, and double when they are full.
+// NewSession makes a session whose states hold nothing. The buffers of caches begin with room for that many elements, or what the
+// first run needs, and double when they are full.
 func (x *Executable) NewSession(capacity int) *Session {
 	s := &Session{x: x, capacity: max(capacity, 0), turn: make(chan struct{}, 1), lengths: make([]int64, len(x.plan.States)), states: &sessionStates{}}
 	w := x.worker
@@ -40,7 +42,8 @@ func (k *sessionStates) free(w *worker) {
 }
 
 // Run is Executable.Run without the inputs and outputs that are states. A run that fails leaves the states as they were; should MLX
-// fail to evaluate them they are lost, and later runs fail until Reset.
+// fail to evaluate them they are lost, and later runs fail until Reset, or Set. Where there are carried values, a run whose evaluation
+// has begun is not given up when ctx ends: it replaces all of them or none.
 func (s *Session) Run(ctx context.Context, inputs []ir.Datum) ([]ir.Datum, error) {
 	if err := s.take(ctx); err != nil {
 		return nil, err
@@ -94,13 +97,72 @@ func (s *Session) run(w *worker, r *request, next []int64) {
 		r.err = ErrClosed
 		return
 	}
+	s.open(w)
+	r.session = s.states.handle
+	r.native(w)
+	if r.err == nil && (atomic.CompareAndSwapInt32(&r.fate, undecided, kept) || r.fate == kept) {
+		s.lengths = next // else what the run wrote lies behind the elements that count
+	}
+}
+
+func (s *Session) open(w *worker) {
 	if s.states.handle == 0 {
 		s.states.handle, _, _ = purego.SyscallN(w.lib.sessionNew, s.x.state.handle, uintptr(s.capacity))
 	}
-	r.session = s.states.handle
-	if r.native(w); r.err == nil && atomic.CompareAndSwapInt32(&r.cancel, undecided, kept) {
-		s.lengths = next // else what the run wrote lies behind the elements that count
+}
+
+// Set gives the carried state i, in the order of the plan's states, a copy of v. The error is that of a v of another type.
+func (s *Session) Set(i int, v *ir.Tensor) error {
+	state := &s.x.plan.States[i]
+	if !v.Type().Equal(state.In.Type) {
+		return fmt.Errorf("state %q: %s, want %s", state.In.Name, v.Type(), state.In.Type)
 	}
+	r := &request{x: s.x}
+	r.describe([]ir.Datum{v})
+	return s.access(state.In.Name, func(w *worker) *resultDesc {
+		var pin runtime.Pinner
+		defer pin.Unpin()
+		if p := r.descs[0].data; p != nil {
+			pin.Pin(p)
+		}
+		h, _, _ := purego.SyscallN(w.lib.sessionSet, w.handle, s.states.handle, uintptr(i), uintptr(unsafe.Pointer(&r.descs[0])))
+		return (*resultDesc)(pointer(h))
+	}, nil)
+}
+
+// Get is a copy of the carried state i.
+func (s *Session) Get(i int) (v *ir.Tensor, err error) {
+	state := &s.x.plan.States[i]
+	err = s.access(state.In.Name, func(w *worker) *resultDesc {
+		h, _, _ := purego.SyscallN(w.lib.sessionGet, w.handle, s.states.handle, uintptr(i))
+		return (*resultDesc)(pointer(h))
+	}, func(res *resultDesc) error {
+		v, err = copyTensor(state.In.Type.DType, (*tensorDesc)(res.tensors))
+		return err
+	})
+	return v, err
+}
+
+// access makes a call on the states between two runs, and takes what it gives.
+func (s *Session) access(name string, call func(*worker) *resultDesc, take func(*resultDesc) error) (err error) {
+	s.turn <- struct{}{}
+	defer func() { <-s.turn }()
+	s.x.worker.call(func(w *worker) {
+		if s.x.state.closed.Load() {
+			err = ErrClosed
+			return
+		}
+		s.open(w)
+		res := call(w)
+		defer purego.SyscallN(w.lib.resultFree, uintptr(unsafe.Pointer(res)))
+		switch {
+		case res.status != statusOK:
+			err = &MLXError{Plan: s.x.plan.Name, Msg: fmt.Sprintf("state %q: %s", name, goString(res.err))}
+		case take != nil:
+			err = take(res)
+		}
+	})
+	return err
 }
 
 // Len is the number of elements in the states: the most, where they differ.

@@ -161,3 +161,152 @@ func TestSessionCancelled(t *testing.T) {
 	s.step(t, 2, total+2)
 	t.Logf("%d runs, %d ended early", total, ended)
 }
+
+// walk carries w, from whose rows it takes those that k names, and p, which it counts up.
+const walk = `module "walk"
+func @main(%w: f32[4096, 64], %p: i64[], %k: i64[n], %s: f32[]) -> (y: f32[n, 64], w2: f32[4096, 64], p2: i64[]) {
+  %0 = gather %w, %k {axis = 0} : f32[n, 64] loc("/Gather", "Gather", 17)
+  %1 = mul %w, %s : f32[4096, 64]
+  %2 = const [1] : i64[]
+  %3 = add %p, %2 : i64[]
+  yield %0, %1, %3
+}
+`
+
+func walkSession(t *testing.T, opts Options) *Session {
+	t.Helper()
+	return carriedSession(t, walk, opts, mlx.Carry{Input: 0, Output: 1}, mlx.Carry{Input: 1, Output: 2})
+}
+
+func carriedSession(t *testing.T, text string, opts Options, carries ...mlx.Carry) *Session {
+	t.Helper()
+	needMLX(t)
+	m, err := ir.Parse(text, ir.ParseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := mlx.LowerCarried(m, carries, mlx.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := Load(plan, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { x.Close() })
+	return x.NewSession(0)
+}
+
+func setWalk(t *testing.T, s *Session) {
+	t.Helper()
+	w := ir.NewTensor(ir.F32, 4096, 64)
+	for i := range ir.View[float32](w) {
+		ir.View[float32](w)[i] = 1
+	}
+	if err := errors.Join(s.Set(0, w), s.Set(1, ir.Scalar(int64(0)))); err != nil {
+		t.Fatal(err)
+	}
+	clear(w.Data) // Set copies
+}
+
+// wantWalk wants every w to be that, after so many runs.
+func wantWalk(t *testing.T, s *Session, w float32, runs int64) {
+	t.Helper()
+	a, err := s.Get(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := s.Get(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := ir.View[float32](a)
+	if len(v) != 4096*64 || v[0] != w || v[len(v)-1] != w || p.Ints()[0] != runs {
+		t.Errorf("%d of %v … %v after %d runs, want %v after %d", len(v), v[0], v[len(v)-1], p.Ints()[0], w, runs)
+	}
+}
+
+func walkStep(k int64, s float32) []ir.Datum {
+	return []ir.Datum{ir.TensorFrom([]int64{k}), ir.Scalar(s)}
+}
+
+func TestCarried(t *testing.T) {
+	for _, opts := range []Options{{Device: CPU}, {Device: CPU, Compile: true}} {
+		s := walkSession(t, opts)
+		ctx := context.Background()
+		if _, err := s.Run(ctx, walkStep(0, 1)); err == nil || !strings.Contains(err.Error(), "not set") {
+			t.Errorf("a run before values are set: %v", err)
+		}
+		setWalk(t, s)
+		for i := range 3 {
+			out, err := s.Run(ctx, walkStep(0, 2))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if y := ir.View[float32](out[0].(*ir.Tensor)); len(out) != 1 || y[0] != float32(int(1)<<i) {
+				t.Errorf("run %d: %d outputs of %v", i, len(out), y[0])
+			}
+		}
+		wantWalk(t, s, 8, 3)
+		setWalk(t, s)
+		wantWalk(t, s, 1, 0)
+		if err := s.Set(0, ir.Scalar(float32(1))); err == nil || !strings.Contains(err.Error(), `state "w": f32[], want f32[4096, 64]`) {
+			t.Errorf("a value of another type: %v", err)
+		}
+	}
+}
+
+// What fails, or is given up, replaces nothing.
+func TestCarriedFailures(t *testing.T) {
+	s := walkSession(t, Options{Device: CPU})
+	setWalk(t, s)
+	var e *MLXError
+	if _, err := s.Run(context.Background(), walkStep(4096, 2)); !errors.As(err, &e) || e.Loc.Node != "/Gather" {
+		t.Errorf("an index out of range: %v", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := s.Run(ctx, walkStep(0, 2)); !errors.Is(err, context.Canceled) {
+		t.Errorf("a run that is given up: %v", err)
+	}
+	wantWalk(t, s, 1, 0)
+	runs := int64(0)
+	for range 50 { // given up at some moment, a run counts if and only if it gives no error
+		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Microsecond)
+		if _, err := s.Run(ctx, walkStep(0, 1)); err == nil {
+			runs++
+		}
+		cancel()
+	}
+	wantWalk(t, s, 1, runs)
+}
+
+// A run replaces a value in the memory that it has. Nothing else reads the value: MLX's threads might not be done with it yet.
+func TestCarriedInPlace(t *testing.T) {
+	s := carriedSession(t, `module "decay"
+func @main(%w: f32[4096, 64], %s: f32[]) -> (y: f32[], w2: f32[4096, 64]) {
+  %0 = mul %w, %s : f32[4096, 64]
+  %1 = neg %s : f32[]
+  yield %1, %0
+}
+`, Options{Device: CPU}, mlx.Carry{Input: 0, Output: 1})
+	if err := s.Set(0, ir.NewTensor(ir.F32, 4096, 64)); err != nil {
+		t.Fatal(err)
+	}
+	step := func() {
+		if _, err := s.Run(context.Background(), []ir.Datum{ir.Scalar(float32(2))}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	step()
+	step()
+	if err := ResetMemory(); err != nil {
+		t.Fatal(err)
+	}
+	before, _ := Memory()
+	step()
+	after, _ := Memory()
+	if size := int64(4096 * 64 * 4); before.Active < size || after.Peak-before.Active > size/8 {
+		t.Errorf("%d bytes before, then up to %d, with a value of %d", before.Active, after.Peak, size)
+	}
+}

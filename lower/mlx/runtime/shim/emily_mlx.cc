@@ -3,6 +3,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <future>
+
 #include "compile.h"
 #include "control.h"
 #include "ops_nn.h"
@@ -12,7 +14,7 @@
 
 namespace emily {
 
-constexpr uint64_t formatVersion = 2;
+constexpr uint64_t formatVersion = 3;
 
 // dtypes by the codes of lower/mlx/encode.go.
 static const mx::Dtype dtypes[] = {mx::bool_, mx::uint8,  mx::uint16,  mx::uint32,   mx::uint64,  mx::int8,    mx::int16,
@@ -36,6 +38,7 @@ static const std::unordered_map<std::string_view, Fn>& table() {
     add(controlRows, std::size(controlRows));
     add(sequenceRows, std::size(sequenceRows));
     add(sessionRows, std::size(sessionRows));
+    add(compiledRows, std::size(compiledRows));
     return t;
   }();
   return *m;
@@ -202,15 +205,31 @@ static bool headerMapped(void* p) {
 #endif
 }
 
-// borrow makes an array over a Buffer that MLX shall not free. Its constructor changed in MLX 0.32.
-template <class A = array>
-A borrow(char* buffer, Shape shape, mx::Dtype dtype) {
-  mx::allocator::Buffer b(buffer);
-  auto keep = [](mx::allocator::Buffer) {};
-  if constexpr (std::is_constructible_v<A, mx::allocator::Buffer, Shape, mx::Dtype, decltype(keep)>)
-    return A(b, std::move(shape), dtype, keep);
+// over makes an array over a Buffer, whose constructor changed in MLX 0.32.
+template <class A = array, class D>
+A over(mx::allocator::Buffer b, Shape shape, mx::Dtype dtype, D free) {
+  if constexpr (std::is_constructible_v<A, mx::allocator::Buffer, Shape, mx::Dtype, D>)
+    return A(b, std::move(shape), dtype, free);
   else
-    return A(typename A::Data(b, keep), std::move(shape), dtype);
+    return A(typename A::Data(b, free), std::move(shape), dtype);
+}
+
+// longCopy is how many bytes it takes for copying on several threads to pay. Most of the time goes into first touches of pages, and on
+// CUDA, whose managed memory comes back from the device page by page, much of it into waiting.
+constexpr size_t longCopy = 4 << 20;
+constexpr size_t mostCopiers = 8;
+
+// copied makes an array of its own of n bytes.
+static array copied(const char* p, size_t n, Shape shape, mx::Dtype dtype) {
+  auto buffer = mx::allocator::allocator().malloc(n);
+  auto to = static_cast<char*>(buffer.raw_ptr());
+  array a = over(buffer, std::move(shape), dtype, [](mx::allocator::Buffer b) { mx::allocator::allocator().free(b); });
+  size_t parts = std::clamp<size_t>(std::min<size_t>(n / longCopy, std::thread::hardware_concurrency()), 1, mostCopiers);
+  std::vector<std::future<void>> others;  // they end before they are gone
+  auto copy = [=](size_t i) { std::memcpy(to + n * i / parts, p + n * i / parts, n * (i + 1) / parts - n * i / parts); };
+  for (size_t i = 1; i < parts; i++) others.push_back(std::async(std::launch::async, copy, i));
+  copy(0);
+  return a;
 }
 
 // wrap makes an array over the caller's memory, which must stay valid and unchanged as long as the array lives.
@@ -222,7 +241,11 @@ static array wrap(const void* data, Shape shape, mx::Dtype dtype) {
   for (auto d : shape) n *= d;
   if (n == 0) return array(static_cast<const float*>(nullptr), std::move(shape), dtype);  // mx::zeros would be bound to a stream
   bool aligned = reinterpret_cast<uintptr_t>(p) % mx::size_of(dtype) == 0;
-  if (aligned && alienOK() && headerMapped(p)) return borrow(static_cast<char*>(p) - sizeof(size_t), std::move(shape), dtype);
+  if (aligned && alienOK() && headerMapped(p)) {
+    mx::allocator::Buffer b(static_cast<char*>(p) - sizeof(size_t));
+    return over(b, std::move(shape), dtype, [](mx::allocator::Buffer) {});  // which MLX shall not free
+  }
+  if (n >= longCopy && !mx::metal::is_available()) return copied(static_cast<char*>(p), n, std::move(shape), dtype);
   return array(p, std::move(shape), dtype, [](void*) {});
 }
 
@@ -249,13 +272,17 @@ static Plan* readPlan(const uint8_t* bytes, size_t n, const void* const* data, s
   }
   plan->inputs.resize(r.count(), mx::bool_);
   for (auto& d : plan->inputs) d = r.dtype();
-  plan->states = r.count();
+  plan->states.resize(r.count(), {mx::bool_, false});
+  for (auto& s : plan->states) {
+    s.dtype = r.dtype();
+    s.grows = r.byte() != 0;
+  }
   plan->main = static_cast<int32_t>(r.uint());
   plan->setup = static_cast<int32_t>(r.uint()) - 1;
   size_t np = r.count();
   for (size_t i = 0; i < np; i++) plan->programs.push_back(readProgram(r, *plan, fns));
   if (plan->main >= static_cast<int32_t>(np) || plan->setup >= static_cast<int32_t>(np)) throw std::runtime_error("plan bytes: bad program");
-  if (plan->programs.at(plan->main).results.size() < plan->states) throw std::runtime_error("plan bytes: states without results");
+  if (plan->programs.at(plan->main).results.size() < plan->states.size()) throw std::runtime_error("plan bytes: states without results");
   return plan.release();
 }
 
@@ -461,6 +488,12 @@ void setChars(char** err, const char* what) {
   if (err) *err = strdup(what);
 }
 
+Shape shapeOf(const EmilyTensor& t) {
+  Shape shape;
+  for (int32_t d = 0; d < t.ndim; d++) shape.push_back(Ctx::narrow(t.dims[d]));
+  return shape;
+}
+
 // wrapValue reads one value and leaves in behind it.
 Value wrapValue(const EmilyTensor*& in, const EmilyTensor* end, mx::Dtype dtype) {
   if (in == end) throw std::invalid_argument("inputs end early");
@@ -470,9 +503,7 @@ Value wrapValue(const EmilyTensor*& in, const EmilyTensor* end, mx::Dtype dtype)
     for (int64_t i = 0; i < t.dims[0]; i++) items.push_back(wrapValue(in, end, dtype));
     return std::make_shared<const Values>(std::move(items));
   }
-  Shape shape;
-  for (int32_t d = 0; d < t.ndim; d++) shape.push_back(Ctx::narrow(t.dims[d]));
-  return wrap(t.data, std::move(shape), dtype);
+  return wrap(t.data, shapeOf(t), dtype);
 }
 
 Values wrapInputs(const Plan& plan, const EmilyTensor* in, size_t n) {
@@ -488,7 +519,7 @@ Values wrapInputs(const Plan& plan, const EmilyTensor* in, size_t n) {
 
 #define EMILY_API extern "C" __attribute__((visibility("default")))
 
-EMILY_API int32_t emily_abi() { return 1; }
+EMILY_API int32_t emily_abi() { return 2; }
 EMILY_API const char* emily_version() { return mx::version(); }
 
 EMILY_API int32_t emily_gpu_available() {
@@ -548,16 +579,42 @@ EMILY_API void* emily_session_new(void* plan, int64_t capacity) { return new Ses
 
 EMILY_API void emily_session_free(void* session) { delete static_cast<Session*>(session); }
 
+// emily_session_set sets a state to a copy of the tensor.
+EMILY_API EmilyResult* emily_session_set(void* worker, void* sessionp, int64_t i, const EmilyTensor* value) {
+  auto r = new Result();
+  auto& session = *static_cast<Session*>(sessionp);
+  guard(r, {}, [&] {
+    auto state = owned(value->data, shapeOf(*value), session.infos.at(i).dtype, static_cast<Worker*>(worker)->stream);
+    mx::eval(state);
+    session.states.at(i) = std::move(state);
+  });
+  return r;
+}
+
+// emily_session_get gives a state.
+EMILY_API EmilyResult* emily_session_get(void* worker, void* session, int64_t i) {
+  auto r = new Result();
+  guard(r, {}, [&] {
+    auto& state = static_cast<Session*>(session)->states.at(i);
+    if (isNothing(state)) throw std::runtime_error("it is not set, or was lost when an earlier run failed");
+    r->values = {state};
+    r->arrays = leaves(r->values);
+    rows(r->arrays, static_cast<Worker*>(worker)->stream);
+    describe(r);
+  });
+  return r;
+}
+
 // emily_run runs the plan on nin tensors and lists, with the values of symbols in the plan's order, and on the states of the
-// session, which is null for a plan without; *cancel is polled. Where spans is not null, every call is evaluated by itself, and its
+// session, which is null for a plan without; *fate is polled, and decided where values are replaced. Where spans is not null, every call is evaluated by itself, and its
 // nanoseconds and runs are added there.
-EMILY_API EmilyResult* emily_run(void* worker, void* planp, void* sessionp, const EmilyTensor* in, int64_t nin, const int64_t* syms, const int32_t* cancel,
+EMILY_API EmilyResult* emily_run(void* worker, void* planp, void* sessionp, const EmilyTensor* in, int64_t nin, const int64_t* syms, int32_t* fate,
                                  int64_t* spans) {
   auto r = new Result();
   auto& plan = *static_cast<Plan*>(planp);
   auto w = static_cast<Worker*>(worker);
   auto session = static_cast<Session*>(sessionp);
-  Ctx c(plan, w->stream, w->cpu, std::vector<int64_t>(syms, syms + plan.symbols), reinterpret_cast<const std::atomic<int32_t>*>(cancel));
+  Ctx c(plan, w->stream, w->cpu, std::vector<int64_t>(syms, syms + plan.symbols), reinterpret_cast<std::atomic<int32_t>*>(fate));
   Profile profile(plan.programs, spans);
   if (spans) c.profile = &profile;
   guard(r, c.where, [&] {
@@ -565,7 +622,7 @@ EMILY_API EmilyResult* emily_run(void* worker, void* planp, void* sessionp, cons
     Values held = args;  // keeps MLX from reusing the caller's memory for results
     if (session) session->open(c, args);
     args.insert(args.end(), plan.prepared.begin(), plan.prepared.end());
-    r->values = plan.compile && !spans ? runCompiled(c, plan.compiled, args) : run(c, plan.main, std::move(args));
+    r->values = plan.compile && !spans ? runCompiled(c, plan.compiled, std::move(args)) : run(c, plan.main, std::move(args));
     c.checkCancel();
     if (session) session->keep(c, r->values);
     else if (!c.claims.empty()) c.settle(r->values);

@@ -102,12 +102,18 @@ struct Where {
   int32_t program = -1, call = -1;
 };
 
-// Compiled is the main program for one set of symbol values, which its graph has built in; see compile.h.
+// Compiled is a program as MLX compiled it, for those of its operands that have the same key; see compile.h.
 struct Compiled {
-  std::vector<int64_t> symbols;
+  std::vector<int64_t> key;
   std::vector<std::pair<Where, const std::string*>> claims;  // their arrays are the last results
   Where where;                                               // of the call that failed while MLX traced
   std::function<std::vector<array>(const std::vector<array>&)> fn;
+};
+
+// StateInfo is a state of a plan: a cache that grows, or a value that a run replaces.
+struct StateInfo {
+  mx::Dtype dtype;
+  bool grows;
 };
 
 struct Plan {
@@ -116,11 +122,12 @@ struct Plan {
   std::vector<mx::Dtype> inputs;  // of the arrays in each
   std::vector<Program> programs;
   int32_t main = 0, setup = -1;
-  size_t states = 0;  // parameters of main after the inputs, and its last results
+  std::vector<StateInfo> states;  // parameters of main after the inputs, and its last results
   int64_t symbols = 0;
   Values prepared;       // results of the setup program, the last parameters of main
-  bool compile = false;         // main runs under mx::compile
+  bool compile = false;  // main runs under mx::compile
   std::list<Compiled> compiled;
+  mutable std::unordered_map<int32_t, std::list<Compiled>> stretches;  // by program
 };
 
 // maxDepth bounds the nesting of programs, which takes native stack.
@@ -129,6 +136,9 @@ constexpr int maxDepth = 1000;
 struct Cancelled : std::runtime_error {
   Cancelled() : std::runtime_error("cancelled") {}
 };
+
+// What becomes of a run, which its caller and, where it replaces values, the run itself decide; runtime.go has the same.
+enum Fate : int32_t { Undecided, GivenUp, Kept };
 
 // Claim is an array that must turn out true, and where that is claimed.
 struct Claim {
@@ -158,7 +168,7 @@ struct Ctx {
   const Plan& plan;
   mx::Stream s, cpu;  // cpu is for what MLX has on the CPU only
   std::vector<int64_t> symbols;
-  const std::atomic<int32_t>* cancel;  // may be null
+  std::atomic<int32_t>* fate;  // may be null
   Frame* frame = nullptr;
   int depth = 0;
   Where where;      // of the call that failed
@@ -167,8 +177,8 @@ struct Ctx {
   Profile* profile = nullptr;
   int64_t capacity = 0;  // that buffers of states begin with
 
-  Ctx(const Plan& plan, mx::Stream s, mx::Stream cpu, std::vector<int64_t> symbols, const std::atomic<int32_t>* cancel)
-      : plan(plan), s(s), cpu(cpu), symbols(std::move(symbols)), cancel(cancel) {}
+  Ctx(const Plan& plan, mx::Stream s, mx::Stream cpu, std::vector<int64_t> symbols, std::atomic<int32_t>* fate)
+      : plan(plan), s(s), cpu(cpu), symbols(std::move(symbols)), fate(fate) {}
 
   const array& in(const Call& k, size_t i) const {
     if (i >= k.in.size() || k.in[i] < 0) throw std::invalid_argument("operand " + std::to_string(i) + " is absent");
@@ -239,7 +249,12 @@ struct Ctx {
     claims.clear();
   }
   void checkCancel() const {
-    if (cancel && cancel->load(std::memory_order_relaxed)) throw Cancelled();
+    if (fate && fate->load(std::memory_order_relaxed) == GivenUp) throw Cancelled();
+  }
+  // commit decides that the run is kept, unless it was given up.
+  void commit() const {
+    int32_t undecided = Undecided;
+    if (fate && !fate->compare_exchange_strong(undecided, Kept)) throw Cancelled();
   }
 };
 
