@@ -77,8 +77,8 @@ var Rules = [ir.NumKinds]Rule{
 	ir.Asinh: unary(Arcsinh), ir.Acosh: unary(Arccosh), ir.Atanh: unary(Arctanh),
 	ir.Erf: unary(Erf), ir.Not: unary(LogicalNot), ir.BitNot: unary(BitwiseInvert),
 	ir.IsNaN: unary(IsNaN), ir.IsInf: anyLayout(lowerIsInf), ir.Sigmoid: unary(Sigmoid),
-	ir.Relu: anyLayout(lowerRelu), ir.Softplus: anyLayout(lowerSoftplus), ir.Gelu: anyLayout(lowerGelu),
-	ir.Silu: anyLayout(lowerSilu), ir.LeakyRelu: anyLayout(lowerLeakyRelu), ir.Elu: anyLayout(lowerElu),
+	ir.Relu: anyLayout(lowerRelu), ir.Softplus: anyLayout(lowerSoftplus), ir.Gelu: anyLayout(lowerGate),
+	ir.Silu: anyLayout(lowerGate), ir.LeakyRelu: anyLayout(lowerLeakyRelu), ir.Elu: anyLayout(lowerElu),
 	ir.HardSigmoid: anyLayout(lowerHardSigmoid), ir.HardSwish: anyLayout(lowerHardSwish),
 	ir.Mish: anyLayout(lowerMish),
 	ir.Cast: {Lower: lowerCast, Layout: true, Moves: true, Limit: limitCast}, ir.BitCast: {Lower: lowerBitCast, Layout: true, Moves: true},
@@ -89,6 +89,7 @@ var Rules = [ir.NumKinds]Rule{
 	ir.And: binary(LogicalAnd), ir.Or: binary(LogicalOr), ir.Xor: binary(NotEqual),
 	ir.BitAnd: binary(BitwiseAnd), ir.BitOr: binary(BitwiseOr), ir.BitXor: binary(BitwiseXor),
 	ir.ShiftLeft: anyLayout(lowerShift), ir.ShiftRight: anyLayout(lowerShift),
+	ir.GLU:   anyLayout(lowerGLU),
 	ir.Equal: binary(Equal), ir.Less: binary(Less), ir.LessEqual: binary(LessEqual),
 	ir.Where: {Lower: lowerWhere, Layout: true, Moves: true},
 
