@@ -278,7 +278,7 @@ func broadcasts(a, b ir.Shape) bool {
 func (g *graph) grow() {
 	pick(g, []func(){
 		g.unary, g.unary, g.binary, g.binary, g.binary, g.cast, g.cast, g.where, g.logic, g.transpose, g.reshape, g.reshape, g.squeeze,
-		g.expand, g.slice, g.slice, g.concat, g.split, g.reduce, g.pad, g.sizes, g.branch, g.loop, g.fold, g.heads,
+		g.expand, g.slice, g.slice, g.concat, g.split, g.reduce, g.pad, g.sizes, g.branch, g.loop, g.fold, g.heads, g.rows,
 	}...)()
 }
 
@@ -392,6 +392,24 @@ func (g *graph) heads() {
 	}
 }
 
+// rows merges the leading axes, multiplies by a matrix, and splits them again.
+func (g *graph) rows() {
+	v := g.one(func(v *ir.Value) bool {
+		return v.DType().IsNumeric() && v.Rank() >= 3 && v.Type.Shape[v.Rank()-1].Is(4)
+	})
+	if v == nil {
+		return
+	}
+	b, lead := ir.NewBuilder(g.region), v.Type.Shape[:v.Rank()-1]
+	w := ir.NewTensor(v.DType(), 4, 2)
+	for i := range w.Len() {
+		g.set(w, i)
+	}
+	rows := g.make(ir.Reshape, &ir.ReshapeAttrs{AllowZero: true}, v, b.Dims(lead.NumElements(), ir.Size(4)))
+	product := g.make(ir.MatMul, nil, rows, b.Const(w))
+	g.add(g.make(ir.Reshape, &ir.ReshapeAttrs{AllowZero: true}, product, b.Dims(append(slices.Clone(lead), ir.Size(2))...)))
+}
+
 func (g *graph) squeeze() {
 	v := g.any()
 	for i, d := range v.Type.Shape {
@@ -460,6 +478,11 @@ func (g *graph) reduce() {
 		k = ir.Squeeze
 	}
 	g.add(r, g.make(k, &ir.AxesAttrs{Axes: axes}, r))
+	if !keep {
+		kept := slices.Clone(v.Type.Shape)
+		kept[axes[0]] = ir.Size(1)
+		g.add(g.make(ir.Reshape, &ir.ReshapeAttrs{AllowZero: true}, r, ir.NewBuilder(g.region).Dims(kept...)))
+	}
 }
 
 func (g *graph) pad() {

@@ -19,7 +19,8 @@ type scores struct {
 	shape   ir.Shape // of the product, or that which tells the heads: [B, H, L, S]
 	scale   float64
 	hiding  hiding
-	changed bool // hidden or added to: no scale may follow
+	added   []*ir.Value // biases and conditions, as they were found
+	changed bool        // hidden or added to: no scale may follow
 }
 
 // attention matches at the product of weights and values. The weights are a softmax, perhaps guarded against rows that are NaN, or
@@ -31,6 +32,10 @@ func attention(m *match, o *ir.Op) *ir.Value {
 	}
 	s := &scores{match: m, scale: 1}
 	if !s.walk(w.scores, 0) {
+		return nil
+	}
+	if w.seen != nil && w.seen != w.scores && !slices.Equal(s.added, []*ir.Value{w.seen}) {
+		m.no(w.seen, "is neither what the softmax is of nor all that is added to it")
 		return nil
 	}
 	q, k, v := s.operands(o)
@@ -123,7 +128,7 @@ func (w *weights) softmax(o *ir.Op) bool {
 		w.meet(c)
 		w.scores, w.sink = c.Args[0], c.Args[1]
 	}
-	return w.seen == nil || w.seen == w.scores || w.no(w.seen, "is not what the softmax is of")
+	return true
 }
 
 // dropsLast reports whether a slice drops the last element of each row.
@@ -152,7 +157,7 @@ func (w *weights) sinks(heads ir.Dim) *ir.Value {
 	return nil
 }
 
-// guard: where(isnan(p), 0, p), and where(max(scores) is -∞, 0, p).
+// guard: where(isnan(p), 0, p), and where(max(s) is -∞, 0, p), of the scores or of the bias that is added to them.
 func (w *weights) guard(o *ir.Op) bool {
 	if x, ok := rewrite.Splat(o.Args[1]); !ok || x != 0 || w.zero {
 		return false
@@ -396,7 +401,7 @@ func (m *match) ungrouped(v *ir.Value) *ir.Value {
 	if r == nil || r.Args[0].Rank() != 5 {
 		return nil
 	}
-	e := rewrite.Def(r.Args[0], ir.Expand)
+	e := rewrite.Def(r.Args[0], ir.Expand, ir.Tile)
 	if e == nil || e.Args[0].Rank() != 5 || !e.Args[0].Shape()[2].Is(1) {
 		return nil
 	}

@@ -9,6 +9,8 @@ import (
 
 var ropeRules = []rewrite.Rule{
 	fusion("rope", "rope", "x·cos + (-second, first)·sin, of halves or of neighbours: rope", rope, ir.Add),
+	fusion("rope", "rope-of-parts", "first·cos - second·sin and second·cos + first·sin, put together: rope", ropeOfParts, ir.Concat, ir.Reshape),
+	fusion("rope", "rope-between-transposes", "heads and places exchanged, rope, and exchanged again: rope, of exchanged tables", ropeBetweenTransposes, ir.Transpose),
 	fusion("rope", "rope-of-slice", "(rope(x[…, :2n]), x[…, 2n:]): rope(x)", ropeOfSlice, ir.Concat),
 	fusion("rope", "rope-of-angles", "rope(x, cos(p·f), sin(p·f)): rope(x, p, f)", ropeOfAngles, ir.Rope),
 }
@@ -38,6 +40,90 @@ func rope(m *match, o *ir.Op) *ir.Value {
 		return m.Op(ir.Rope, &ir.RopeAttrs{Interleaved: interleaved}, x, cos, sin)
 	}
 	return nil
+}
+
+// ropeOfParts matches what ONNX's RotaryEmbedding does: the halves, or the neighbours, are turned one by one.
+func ropeOfParts(m *match, o *ir.Op) *ir.Value {
+	c, interleaved := o, o.Kind == ir.Reshape
+	if interleaved {
+		c = rewrite.Def(o.Args[0], ir.Concat)
+	}
+	if c == nil || len(c.Args) != 2 || c.Attrs.(*ir.AxisAttrs).Axis != int64(c.Result().Rank()-1) {
+		return nil
+	}
+	less, more := c.Args[0], c.Args[1]
+	if interleaved {
+		less, more = unstacked(less), unstacked(more)
+	}
+	for i := range 4 {
+		p, ok := m.turn(less, more, i)
+		if !ok {
+			continue
+		}
+		x := pair(p[0], p[1], interleaved)
+		switch cos, sin := p[2], p[3]; {
+		case x == nil:
+			m.no(c.Result(), "is not made of the halves, or the neighbours, of one value")
+		case cos.Rank() != sin.Rank() || !m.endsIn(cos, p[0].Shape()[3]) || !m.endsIn(sin, p[0].Shape()[3]):
+			m.no(cos, "has no cosine for each pair")
+		default:
+			y := m.Op(ir.Rope, &ir.RopeAttrs{Interleaved: interleaved}, x, cos, sin)
+			return m.reshaped(y, o.Result().Shape()...)
+		}
+	}
+	return nil
+}
+
+// endsIn reports whether the last axis of v has that size.
+func (m *match) endsIn(v *ir.Value, n ir.Dim) bool {
+	return v.Rank() > 0 && m.SameDim(v.Shape()[v.Rank()-1], n)
+}
+
+// turn takes less = first·cos - second·sin and more = second·cos + first·sin apart: first, second, cos, sin. It is one of four ways to
+// name the factors of less.
+func (m *match) turn(less, more *ir.Value, way int) (parts [4]*ir.Value, ok bool) {
+	d, e := rewrite.Def(less, ir.Sub), rewrite.Def(more, ir.Add)
+	if d == nil || e == nil {
+		return parts, false
+	}
+	a, b := rewrite.Def(d.Args[0], ir.Mul), rewrite.Def(d.Args[1], ir.Mul)
+	if a == nil || b == nil {
+		return parts, false
+	}
+	m.meet(d)
+	m.key = d
+	first, cos, second, sin := a.Args[way&1], a.Args[1-way&1], b.Args[way>>1], b.Args[1-way>>1]
+	if first.Rank() != 4 || second.Rank() != 4 {
+		return parts, false
+	}
+	ok = m.find(op(ir.Add, op(ir.Mul, same(second), same(cos)), op(ir.Mul, same(first), same(sin))), more)
+	return [4]*ir.Value{first, second, cos, sin}, ok
+}
+
+// same is a pattern of the value itself.
+func same(want *ir.Value) pat {
+	return func(m *match, v *ir.Value) bool { return v == want || m.no(v, "turns something else") }
+}
+
+// pair is the value whose first and second halves, or neighbours, two values are; nil where they are not.
+func pair(first, second *ir.Value, interleaved bool) *ir.Value {
+	p, ok := partOf(first)
+	q, ok2 := partOf(second)
+	step, apart := int64(1), p.n
+	if interleaved {
+		step, apart = 2, 1
+	}
+	if !ok || !ok2 || p.base != q.base || p.step != step || q.step != step || p.n != q.n || q.from != p.from+apart {
+		return nil
+	}
+	var whole *ir.Value
+	for v := first; rewrite.Def(v, ir.Slice, ir.Split) != nil; {
+		v = v.Def.Args[0]
+		if w, ok := partOf(v); ok && w == (part{p.base, p.from, 1, 2 * p.n}) {
+			whole = v
+		}
+	}
+	return whole
 }
 
 // isTurned reports whether r is x turned by a right angle, (-second, first), of halves or interleaved.
@@ -139,74 +225,31 @@ func partOf(v *ir.Value) (part, bool) {
 	return p, true
 }
 
-// half is a table with an element for each pair, of one that has it for both elements; nil where they are not known to be the same.
-func (m *match) half(v *ir.Value, interleaved bool, depth int) *ir.Value {
-	o := v.Def
-	if o == nil || depth > 8 {
-		m.no(v, "is not known to be the same for both elements of a pair")
-		return nil
-	}
-	switch o.Kind {
-	case ir.Concat:
-		if !interleaved && len(o.Args) == 2 && o.Args[0] == o.Args[1] && o.Attrs.(*ir.AxisAttrs).Axis == int64(v.Rank()-1) {
-			return o.Args[0]
-		}
-	case ir.Reshape:
-		if x := m.doubled(v); interleaved && x != nil {
-			return x
-		}
-	case ir.Unsqueeze:
-		if slices.Contains(o.Attrs.(*ir.AxesAttrs).Axes, int64(v.Rank()-1)) {
-			break
-		}
-		return m.halfOf(o, interleaved, depth)
-	case ir.Cos, ir.Sin, ir.Cast:
-		return m.halfOf(o, interleaved, depth)
-	case ir.Mul:
-		for i := range 2 {
-			if c, ok := rewrite.Splat(o.Args[i]); ok && sameShape(m, o.Args[1-i], v.Shape()) {
-				x := m.half(o.Args[1-i], interleaved, depth+1)
-				if x == nil {
-					return nil
-				}
-				return m.Op(ir.Mul, nil, x, m.number(v.DType(), c))
-			}
-		}
-	}
-	m.no(v, "is not known to be the same for both elements of a pair")
-	return nil
-}
+// swapped are heads and places exchanged.
+var swapped = []int64{0, 2, 1, 3}
 
-// doubled is x where v is [..., n] with each element twice, [..., 2n]; nil where it is not.
-func (m *match) doubled(v *ir.Value) *ir.Value {
-	pairs := v.Def.Args[0] // [..., n, 2]
-	n := v.Rank()
-	if pairs.Rank() != n+1 || !pairs.Shape()[n].Is(2) || pairs.Def == nil {
+func isSwap(o *ir.Op) bool { return o != nil && slices.Equal(o.Attrs.(*ir.PermAttrs).Perm, swapped) }
+
+func ropeBetweenTransposes(m *match, o *ir.Op) *ir.Value {
+	r := rewrite.Def(o.Args[0], ir.Rope)
+	if r == nil || r.Args[1].DType().IsInt() || !r.Result().HasOneUse() || !isSwap(o) || !isSwap(rewrite.Def(r.Args[0], ir.Transpose)) {
 		return nil
 	}
-	x := pairs.Def.Args[0] // [..., n, 1]
-	switch pairs.Def.Kind {
-	case ir.Concat:
-		if len(pairs.Def.Args) != 2 || pairs.Def.Args[1] != x {
+	m.meet(r)
+	var tables [2]*ir.Value
+	for i := range tables {
+		t := r.Args[1+i]
+		shape, n := slices.Clone(t.Shape()), t.Rank()
+		if n > 2 {
+			shape[n-3], shape[n-2] = shape[n-2], shape[n-3]
+		}
+		if n < 2 || !t.Shape()[n-2].Is(1) && (n < 3 || !t.Shape()[n-3].Is(1)) {
+			m.no(t, "differs from head to head, or from place to place alone")
 			return nil
 		}
-	case ir.Expand, ir.Tile:
-	default:
-		return nil
+		tables[i] = m.reshaped(t, shape...)
 	}
-	if !sameShape(m, x, append(slices.Clone(pairs.Shape()[:n]), ir.Size(1))) {
-		return nil
-	}
-	return m.reshaped(x, pairs.Shape()[:n]...)
-}
-
-// halfOf is an op of half its operand.
-func (m *match) halfOf(o *ir.Op, interleaved bool, depth int) *ir.Value {
-	x := m.half(o.Args[0], interleaved, depth+1)
-	if x == nil {
-		return nil
-	}
-	return m.Op(o.Kind, o.Attrs, x)
+	return m.Op(ir.Rope, r.Attrs, r.Args[0].Def.Args[0], tables[0], tables[1])
 }
 
 // ropeOfSlice: what a rope leaves out need not be cut off before and put back after it.
@@ -359,15 +402,14 @@ func (m *match) placesAxis(x, cos ir.Shape) (int, bool) {
 
 // placed is the rope of x at positions p: one offset where they count up, else each place is a batch element of its own.
 func (m *match) placed(x *ir.Value, a ir.Attrs, p, f *ir.Value, axis int) *ir.Value {
-	swap := []int64{0, 2, 1, 3}
 	if first, ok := counted(p, 0); ok && m.Defined(first) && m.SameDim(p.Shape().NumElements(), x.Shape()[axis]) {
 		if axis == 2 {
 			return m.Op(ir.Rope, a, x, m.scalar64(first), f)
 		}
-		return m.Op(ir.Transpose, &ir.PermAttrs{Perm: swap}, m.Op(ir.Rope, a, m.transposed(x, swap), m.scalar64(first), f))
+		return m.Op(ir.Transpose, &ir.PermAttrs{Perm: swapped}, m.Op(ir.Rope, a, m.transposed(x, swapped), m.scalar64(first), f))
 	}
 	if axis == 2 {
-		x = m.transposed(x, swap)
+		x = m.transposed(x, swapped)
 	}
 	s := x.Shape() // [B, L, H, D]
 	all := s[0].Mul(s[1])
@@ -385,7 +427,7 @@ func (m *match) placed(x *ir.Value, a ir.Attrs, p, f *ir.Value, axis int) *ir.Va
 	flat := m.Op(ir.Rope, a, m.merged(x, all, s[2], ir.Size(1), s[3]), m.reshaped(p, all), f)
 	y := m.reshaped(flat, s...)
 	if axis == 2 {
-		y = m.Op(ir.Transpose, &ir.PermAttrs{Perm: swap}, y)
+		y = m.Op(ir.Transpose, &ir.PermAttrs{Perm: swapped}, y)
 	}
 	return y
 }

@@ -26,8 +26,12 @@ func elementwiseCases() []gradCase {
 	}
 	add(of(ir.Tan, nil, between(-1, 1, 2, 3)))
 	add(of(ir.Acosh, nil, between(1.5, 3, 2, 3)))
-	add(of(ir.Gelu, &ir.GeluAttrs{}, normal(2, 3)))
-	add(of(ir.Gelu, &ir.GeluAttrs{Tanh: true}, normal(2, 3)))
+	for _, approximate := range []string{"", "tanh", "sigmoid"} {
+		add(of(ir.Gelu, &ir.GeluAttrs{Approximate: approximate}, normal(2, 3)))
+		add(of(ir.GLU, &ir.GLUAttrs{Activation: "gelu", Approximate: approximate}, normal(2, 3), normal(2, 3)))
+	}
+	add(of(ir.GLU, &ir.GLUAttrs{Activation: "silu"}, normal(2, 3), normal(2, 3)))
+	add(of(ir.GLU, &ir.GLUAttrs{Activation: "silu"}, normal(2, 1), normal(3)))
 	add(of(ir.LeakyRelu, &ir.AlphaAttrs{Alpha: 0.2}, f64s(-1, 2, -3, 0.5)))
 	add(of(ir.Elu, &ir.AlphaAttrs{Alpha: 1.5}, f64s(-1, 2, -3, 0.5)))
 	add(of(ir.HardSigmoid, &ir.AlphaAttrs{Alpha: 0.2, Beta: 0.5}, f64s(-4, -1, 1, 4)))

@@ -14,6 +14,7 @@ var reduceRules = []rewrite.Rule{
 		Kinds: []ir.Kind{ir.Squeeze}, Rewrite: squeezeOfReduce},
 	{Name: "unsqueeze-of-reduce", Doc: "unsqueeze of the axes that a reduction dropped: the reduction with keepdims",
 		Kinds: []ir.Kind{ir.Unsqueeze}, Rewrite: unsqueezeOfReduce},
+	{Name: "reshape-of-reduce", Doc: "reshape of a reduction to the shape that it has with keepdims: that", Kinds: []ir.Kind{ir.Reshape}, Rewrite: reshapeOfReduce},
 	{Name: "extreme-of-nothing", Doc: "reduce_max and reduce_min over no axes: x", Kinds: []ir.Kind{ir.ReduceMax, ir.ReduceMin}, Rewrite: extremeOfNothing},
 }
 
@@ -31,9 +32,22 @@ func keepDims(rw *rewrite.Rewriter, op *ir.Op, kept bool) []*ir.Value {
 	if a.KeepDims != kept || !slices.Equal(a.Axes, op.Attrs.(*ir.AxesAttrs).Axes) {
 		return nil
 	}
-	b := ir.CloneAttrs(a)
-	b.KeepDims = !kept
-	return rewrite.One(rw.Op(r.Kind, b, r.Args...))
+	return rewrite.One(turned(rw, r))
+}
+
+func reshapeOfReduce(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
+	r := rewrite.Def(op.Args[0], reductions...)
+	if r == nil || !op.Args[0].HasOneUse() || r.Attrs.(*ir.ReduceAttrs).KeepDims {
+		return nil
+	}
+	return when(rw, op, turned(rw, r))
+}
+
+// turned is the reduction r with keepdims turned round.
+func turned(rw *rewrite.Rewriter, r *ir.Op) *ir.Value {
+	a := ir.CloneAttrs(r.Attrs.(*ir.ReduceAttrs))
+	a.KeepDims = !a.KeepDims
+	return rw.Op(r.Kind, a, r.Args...)
 }
 
 func extremeOfNothing(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {

@@ -108,11 +108,14 @@ func adamW(u *update, p, g *ir.Value, s []*ir.Value) (*ir.Value, []*ir.Value) {
 	return u.adam(u.shrunk(p), g, s)
 }
 
+// adam corrects the moments by numbers, of the step and of the root: on a CPU every pass over an array counts.
 func (u *update) adam(p, g *ir.Value, s []*ir.Value) (*ir.Value, []*ir.Value) {
 	m := u.mix(s[0], g, u.o.Beta1)
 	v := u.mix(s[1], u.mul(g, g), u.o.Beta2)
-	root := u.Op(ir.Sqrt, nil, u.div(v, u.correction(u.o.Beta2)))
-	return u.step(p, u.div(u.div(m, u.correction(u.o.Beta1)), u.add(root, u.number(u.o.Epsilon)))), []*ir.Value{m, v}
+	by := u.Op(ir.Rsqrt, nil, u.correction(u.o.Beta2))
+	root := u.mul(u.Op(ir.Sqrt, nil, v), by)
+	size := u.div(u.rate, u.correction(u.o.Beta1))
+	return u.sub(p, u.div(u.mul(m, size), u.add(root, u.number(u.o.Epsilon)))), []*ir.Value{m, v}
 }
 
 // correction is 1 − β^count.
@@ -145,7 +148,7 @@ func (u *update) shrunk(p *ir.Value) *ir.Value {
 	if u.o.Decay == 0 {
 		return p
 	}
-	return u.sub(p, u.mul(p, u.scale(u.rate, u.o.Decay)))
+	return u.mul(p, u.sub(u.number(1), u.scale(u.rate, u.o.Decay)))
 }
 
 // emitter builds f32 arithmetic.
