@@ -24,8 +24,10 @@ func elementwiseEdges() []gradCase {
 			add(k, nil, in(-0.5, 0.5))
 		}
 		add(ir.Acosh, nil, in(1.5, 2))
-		add(ir.Gelu, &ir.GeluAttrs{}, in(-1, 1))
-		add(ir.Gelu, &ir.GeluAttrs{Tanh: true}, in(-1, 1))
+		for _, approximate := range []string{"", "tanh", "sigmoid"} {
+			add(ir.Gelu, &ir.GeluAttrs{Approximate: approximate}, in(-1, 1))
+			add(ir.GLU, &ir.GLUAttrs{Activation: "gelu", Approximate: approximate}, in(-1, 1), in(-1, 1))
+		}
 		add(ir.LeakyRelu, &ir.AlphaAttrs{Alpha: 0.2}, in(-1, -0.1))
 		add(ir.Elu, &ir.AlphaAttrs{Alpha: 1.5}, in(-1, -0.1))
 		add(ir.HardSigmoid, &ir.AlphaAttrs{Alpha: 0.2, Beta: 0.5}, in(-1, 1))
@@ -38,6 +40,7 @@ func elementwiseEdges() []gradCase {
 			add(ir.Mod, &ir.ModAttrs{}, in(-3.3, -3.1), between(1.1, 1.2, right...))
 		}
 		yes := &ir.Tensor{DType: ir.Bool, Shape: []int{}, Data: []byte{1}}
+		add(ir.GLU, &ir.GLUAttrs{Activation: "silu"}, in(-1, 1), in(-1, 1))
 		add(ir.Where, nil, yes, normal(shape...), normal())
 	}
 	return cs
