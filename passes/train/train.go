@@ -175,22 +175,38 @@ func (s *Step) update(own int, o Options) error {
 
 // optimise has the rule make the next parameters and states, and gives those before them too.
 func (s *Step) optimise(u *update, params, grads []*ir.Value) (old, next []*ir.Value, err error) {
-	var states, nextStates []*ir.Value
+	body, slots := s.Module.Main().Body, make([][]*ir.Value, len(params))
 	for i, p := range params {
 		if p.DType() != ir.F32 {
 			return nil, nil, failure(s.Module, ir.DTypeError, "train a model in f32", "the parameter %q is %s", p.Name, p.Type)
 		}
-		var slots []*ir.Value
 		for _, slot := range slotsOf[u.o.Name] {
 			name := p.Name + "." + slot
-			slots = append(slots, s.Module.Main().Body.AddParam(name, p.Type))
+			slots[i] = append(slots[i], body.AddParam(name, p.Type))
 			s.Names = append(s.Names, name)
 			s.Values = append(s.Values, ir.NewTensor(ir.F32, s.Values[i].Shape...))
 		}
-		q, now := rules[u.o.Name](u, p, grads[i], slots)
-		next, states, nextStates = append(next, q), append(states, slots...), append(nextStates, now...)
 	}
-	return slices.Concat(params, states), slices.Concat(next, nextStates), nil
+	next, nextSlots := make([]*ir.Value, len(params)), make([][]*ir.Value, len(params))
+	for _, i := range madeOrder(body, grads) {
+		next[i], nextSlots[i] = rules[u.o.Name](u, params[i], grads[i], slots[i])
+	}
+	return append(params, slices.Concat(slots...)...), append(next, slices.Concat(nextSlots...)...), nil
+}
+
+// madeOrder are the places of values in the order in which r makes them: gradients of the last layers come first, and the sooner one is used,
+// the sooner its memory is free.
+func madeOrder(r *ir.Region, values []*ir.Value) []int {
+	at := make(map[*ir.Op]int, len(r.Ops))
+	for i, op := range r.Ops {
+		at[op] = i
+	}
+	order := make([]int, len(values))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return at[values[a].Def] - at[values[b].Def] })
+	return order
 }
 
 // reopen takes the terminator off f, and returns its results.

@@ -251,6 +251,17 @@ static array wrap(const void* data, Shape shape, mx::Dtype dtype) {
   return array(p, std::move(shape), dtype, [](void*) {});
 }
 
+static std::vector<size_t> madeOrder(const Plan& plan) {
+  auto& g = plan.programs[plan.main];
+  std::vector<size_t> at(g.regs), order(plan.states.size());
+  for (size_t i = 0; i < g.calls.size(); i++)
+    for (auto r : g.calls[i].out) at[r] = i;
+  auto next = g.results.end() - order.size();
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return at[next[a]] < at[next[b]]; });
+  return order;
+}
+
 static Plan* readPlan(const uint8_t* bytes, size_t n, const void* const* data, size_t ndata) {
   Reader r{bytes, bytes + n};
   for (char c : std::string_view("EMLP"))
@@ -285,6 +296,7 @@ static Plan* readPlan(const uint8_t* bytes, size_t n, const void* const* data, s
   for (size_t i = 0; i < np; i++) plan->programs.push_back(readProgram(r, *plan, fns));
   if (plan->main >= static_cast<int32_t>(np) || plan->setup >= static_cast<int32_t>(np)) throw std::runtime_error("plan bytes: bad program");
   if (plan->programs.at(plan->main).results.size() < plan->states.size()) throw std::runtime_error("plan bytes: states without results");
+  plan->made = madeOrder(*plan);
   return plan.release();
 }
 

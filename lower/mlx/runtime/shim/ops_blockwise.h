@@ -80,6 +80,8 @@ class Blockwise : public mx::Primitive {
   Blockwise(mx::Stream s, std::vector<Step> steps, std::vector<int> results) : Primitive(s), steps(std::move(steps)), results(std::move(results)) {}
 
   void eval_cpu(const std::vector<array>& inputs, std::vector<array>& outputs) override {
+    for (auto& o : outputs) // every output holds the operands, which could not be reused then
+      if (&o.inputs() != &inputs) o.inputs().clear();
     std::vector<Operand> in;
     std::vector<float*> out;
     for (auto& a : inputs) in.push_back({a.data<float>(), a.size() == 1});

@@ -2,12 +2,14 @@
 // lower/mlx/encode.go; calls are matched by name against the rows of ops_*.h and control.h.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <cstring>
 #include <functional>
 #include <list>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -123,6 +125,7 @@ struct Plan {
   std::vector<Program> programs;
   int32_t main = 0, setup = -1;
   std::vector<StateInfo> states;  // parameters of main after the inputs, and its last results
+  std::vector<size_t> made;       // the states in the order in which main's calls make their next values
   int64_t symbols = 0;
   Values prepared;       // results of the setup program, the last parameters of main
   bool compile = false;  // main runs under mx::compile

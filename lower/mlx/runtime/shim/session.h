@@ -51,12 +51,31 @@ struct Session {
       c.commit();
     }
     auto arrays = leaves(results);
-    leaves(next, arrays);
     for (auto& k : c.claims) arrays.push_back(k.ok);
     states.assign(states.size(), nothing());
-    mx::eval(std::move(arrays));
+    evaluate(c, std::move(arrays), next);
     states = std::move(next);
     c.checkClaims();
+  }
+
+ private:
+  // evalBytes is how many bytes of states are evaluated at a time.
+  static constexpr size_t evalBytes = 8 << 20;
+
+  // evaluate evaluates arrays, and then the states in the order in which they are made. All at once, MLX would begin with what lies deepest: every
+  // gradient of a training step would be there before the first is used. On a GPU each part would be a launch of its own.
+  static void evaluate(const Ctx& c, std::vector<array> arrays, const Values& next) {
+    size_t bytes = 0;
+    for (auto i : c.plan.made) {
+      if (bytes > evalBytes && c.s.device == mx::Device::cpu) {
+        mx::async_eval(std::move(arrays));
+        arrays.clear();
+        bytes = 0;
+      }
+      arrays.push_back(asArray(next[i]));
+      bytes += arrays.back().nbytes();
+    }
+    mx::eval(std::move(arrays));
   }
 };
 
