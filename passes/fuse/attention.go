@@ -441,11 +441,13 @@ func (m *match) transposed(x *ir.Value, perm []int64) *ir.Value {
 
 // reshaped is x in another shape, in one reshape with that which makes x, or in none.
 func (m *match) reshaped(x *ir.Value, dims ...ir.Dim) *ir.Value {
-	for rewrite.Def(x, ir.Reshape, ir.Unsqueeze, ir.Squeeze) != nil {
-		x = x.Def.Args[0]
-	}
-	if m.SameType(x.Type, ir.TensorOf(x.DType(), dims...)) {
-		return x
+	for want := ir.TensorOf(x.DType(), dims...); ; x = x.Def.Args[0] {
+		if m.SameType(x.Type, want) {
+			return x
+		}
+		if rewrite.Def(x, ir.Reshape, ir.Unsqueeze, ir.Squeeze) == nil {
+			break
+		}
 	}
 	return m.Op(ir.Reshape, &ir.ReshapeAttrs{AllowZero: true}, x, m.Dims(dims...))
 }

@@ -30,7 +30,7 @@ var Patterns = []Pattern{
 	{"batch_norm", []ir.Kind{ir.BatchNorm}},
 	{"conv", []ir.Kind{ir.Conv}},
 	{"attention", []ir.Kind{ir.Softmax}},
-	{"rope", []ir.Kind{ir.Neg}},
+	{"rope", []ir.Kind{ir.Neg, ir.Sub}},
 }
 
 // Pattern is a row of Patterns.

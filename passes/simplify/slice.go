@@ -91,6 +91,31 @@ func product(a, b int64) int64 {
 	return a * b
 }
 
+// sliceOfConcat is of slices that step forward along the concat's axis, whose sizes are known as far as that operand.
+func sliceOfConcat(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
+	c := rewrite.Def(op.Args[0], ir.Concat)
+	cs, known := cuts(op)
+	if c == nil || !known || len(cs) != 1 || cs[0].axis != c.Attrs.(*ir.AxisAttrs).Axis || cs[0].step < 1 {
+		return nil
+	}
+	n, ok := op.Args[0].Type.Shape[cs[0].axis].Value()
+	start, count := cs[0].take(n)
+	if !ok || count == 0 {
+		return nil
+	}
+	for _, x := range c.Args {
+		size, ok := x.Type.Shape[cs[0].axis].Value()
+		switch end := start + (count-1)*cs[0].step + 1; {
+		case !ok || start < size && end > size:
+			return nil
+		case start < size:
+			return rewrite.One(sliceOf(rw, x, []cut{{cs[0].axis, start, end, cs[0].step}}))
+		}
+		start -= size
+	}
+	return nil
+}
+
 func sliceOf(rw *rewrite.Rewriter, x *ir.Value, cs []cut) *ir.Value {
 	a := &ir.SliceAttrs{}
 	var starts, ends []ir.Dim
