@@ -318,7 +318,7 @@ func (s *scores) operands(o *ir.Op) (q, k, v *ir.Value) {
 		s.no(s.product, "has the scale %v", s.scale)
 		return nil, nil, nil
 	}
-	perm := identity(n)
+	perm := ir.Axes(0, n)
 	perm[n-1], perm[n-2] = perm[n-2], perm[n-1]
 	k = s.transposed(k, perm)
 	switch {
@@ -415,14 +415,6 @@ func (m *match) ungrouped(v *ir.Value) *ir.Value {
 	return m.reshaped(e.Args[0], narrow[0], narrow[1], narrow[3], narrow[4])
 }
 
-func identity(n int) []int64 {
-	p := make([]int64, n)
-	for i := range p {
-		p[i] = int64(i)
-	}
-	return p
-}
-
 // transposed is x with its axes permuted, in one transpose with that which makes x, or in none.
 func (m *match) transposed(x *ir.Value, perm []int64) *ir.Value {
 	if t := rewrite.Def(x, ir.Transpose); t != nil {
@@ -433,7 +425,7 @@ func (m *match) transposed(x *ir.Value, perm []int64) *ir.Value {
 		}
 		x, perm = t.Args[0], both
 	}
-	if slices.Equal(perm, identity(len(perm))) {
+	if slices.Equal(perm, ir.Axes(0, len(perm))) {
 		return x
 	}
 	return m.Op(ir.Transpose, &ir.PermAttrs{Perm: perm}, x)

@@ -76,57 +76,73 @@ func (m *match) normAttrs() *ir.NormAttrs {
 }
 
 // normScale: operand 1 is the scale of both norms.
-func normScale(m *match, o *ir.Op) *ir.Value {
-	return m.giveParameter(o, 1, func(norm *ir.Op) bool { return norm.Arg(1) == nil && norm.Arg(2) == nil })
-}
+func normScale(m *match, o *ir.Op) *ir.Value { return m.giveParameter(o, 1, "scale") }
 
-func normBias(m *match, o *ir.Op) *ir.Value {
-	return m.giveParameter(o, 2, func(norm *ir.Op) bool { return norm.Kind == ir.LayerNorm && norm.Arg(2) == nil })
-}
+func normBias(m *match, o *ir.Op) *ir.Value { return m.giveParameter(o, 2, "bias") }
 
-// giveParameter makes the other operand of o the norm's operand i, where the norm may have it.
-func (m *match) giveParameter(o *ir.Op, i int, may func(norm *ir.Op) bool) *ir.Value {
+// giveParameter makes the other operand of o the norm's operand i, where the norm has none yet. A bias comes after a scale.
+func (m *match) giveParameter(o *ir.Op, i int, what string) *ir.Value {
 	for k, a := range o.Args {
 		norm := rewrite.Def(a, ir.LayerNorm, ir.RMSNorm)
-		if norm == nil || !may(norm) {
+		if norm == nil || i >= len(norm.Args) {
 			continue
 		}
-		p := m.parameter(norm, o.Args[1-k])
-		if p == nil {
-			continue
+		m.meet(norm)
+		other := o.Args[1-k]
+		fits, free := m.fitsNorm(norm, other), norm.Args[i] == nil && norm.Arg(2) == nil
+		switch {
+		case fits && !free:
+			m.no(a, "has a %s or a bias already", what)
+		case !fits && free:
+			m.no(other, "is no %s of the sizes that are normalised", what)
+		case fits && !m.isAbsorbed(norm, o.Kind):
+			m.no(a, "is used without the %s too", what)
+		case fits:
+			args := slices.Clone(norm.Args)
+			args[i] = m.parameter(norm, other)
+			return m.Op(norm.Kind, norm.Attrs, args...)
 		}
-		args := slices.Clone(norm.Args)
-		args[i] = p
-		return m.Op(norm.Kind, norm.Attrs, args...)
 	}
 	return nil
 }
 
-// parameter is v with the shape of the axes that norm is over, nil where it has another.
-func (m *match) parameter(norm *ir.Op, v *ir.Value) *ir.Value {
+// maxNormUses bounds the uses of a norm that are looked at.
+const maxNormUses = 4
+
+// isAbsorbed reports whether each use of the norm gives it a parameter: then as many norms, each with its own, are all that is left.
+func (m *match) isAbsorbed(norm *ir.Op, k ir.Kind) bool {
+	uses := norm.Result().Uses()
+	return len(uses) <= maxNormUses && !slices.ContainsFunc(uses, func(u ir.Use) bool {
+		return u.Op.Kind != k || !m.fitsNorm(norm, u.Op.Args[1-u.Index])
+	})
+}
+
+// fitsNorm reports whether v has the shape of the axes that norm is over, perhaps after axes of size 1.
+func (m *match) fitsNorm(norm *ir.Op, v *ir.Value) bool {
 	want := norm.Args[0].Shape()[norm.Attrs.(*ir.NormAttrs).Axis:]
 	extra := v.Rank() - len(want)
-	if extra < 0 || !slices.EqualFunc(v.Shape()[extra:], want, m.SameDim) {
-		return nil
-	}
-	axes := make([]int64, extra)
-	for i := range axes {
-		axes[i] = int64(i)
-		if !v.Shape()[i].Is(1) {
-			return nil
-		}
-	}
+	return v != norm.Result() && extra >= 0 && slices.EqualFunc(v.Shape()[extra:], want, m.SameDim) &&
+		!slices.ContainsFunc(v.Shape()[:extra], func(d ir.Dim) bool { return !d.Is(1) })
+}
+
+// parameter is v, which fits the norm, without the axes of size 1 before those.
+func (m *match) parameter(norm *ir.Op, v *ir.Value) *ir.Value {
+	extra := v.Rank() - (norm.Args[0].Rank() - int(norm.Attrs.(*ir.NormAttrs).Axis))
 	if extra == 0 {
 		return v
 	}
-	return m.Op(ir.Squeeze, &ir.AxesAttrs{Axes: axes}, v)
+	return m.Op(ir.Squeeze, &ir.AxesAttrs{Axes: ir.Axes(0, extra)}, v)
 }
 
 // normBetweenCasts: the kernels compute in f32 whatever the dtype. Parameters must have been of the narrow dtype too.
 func normBetweenCasts(m *match, o *ir.Op) *ir.Value {
 	norm := rewrite.Def(o.Args[0], ir.LayerNorm, ir.RMSNorm, ir.Softmax, ir.LogSoftmax)
 	d := o.Result().DType()
-	if norm == nil || d != ir.F16 && d != ir.BF16 || !o.Args[0].HasOneUse() {
+	if norm == nil || d != ir.F16 && d != ir.BF16 {
+		return nil
+	}
+	m.meet(norm)
+	if !m.sole(o.Args[0]) {
 		return nil
 	}
 	args := make([]*ir.Value, len(norm.Args))
@@ -136,6 +152,7 @@ func normBetweenCasts(m *match, o *ir.Op) *ir.Value {
 		}
 		cast := rewrite.Def(a, ir.Cast)
 		if cast == nil || cast.Args[0].DType() != d {
+			m.no(a, "is no cast from %s", d)
 			return nil
 		}
 		args[i] = cast.Args[0]

@@ -10,6 +10,7 @@ import (
 var ropeRules = []rewrite.Rule{
 	fusion("rope", "rope", "x·cos + (-second, first)·sin, of halves or of neighbours: rope", rope, ir.Add),
 	fusion("rope", "rope-of-parts", "(a·cos - b·sin, a·sin + b·cos), of halves or of neighbours a and b: rope", ropeOfParts, ir.Concat, ir.Reshape),
+	fusion("rope", "rope-between-casts", "a rope by positions in f32 of what is f16 or bf16 before and after: in that dtype", ropeBetweenCasts, ir.Cast),
 	fusion("rope", "rope-of-slice", "(rope(x[…, :2n]), x[…, 2n:]): rope(x)", ropeOfSlice, ir.Concat),
 	fusion("rope", "rope-of-angles", "rope(x, cos(p·f), sin(p·f)): rope(x, p, f)", ropeOfAngles, ir.Rope),
 }
@@ -77,6 +78,27 @@ func ropeOfAngles(m *match, o *ir.Op) *ir.Value {
 	return m.placed(x, o.Attrs, positions(p), m.reshaped(f, n), axis)
 }
 
+// ropeBetweenCasts: angles of positions are computed in f32 whatever the dtype.
+func ropeBetweenCasts(m *match, o *ir.Op) *ir.Value {
+	r, d := rewrite.Def(o.Args[0], ir.Rope), o.Result().DType()
+	if r == nil || d != ir.F16 && d != ir.BF16 || o.Args[0].DType() != ir.F32 {
+		return nil
+	}
+	m.meet(r)
+	cast := rewrite.Def(r.Args[0], ir.Cast)
+	switch {
+	case !m.sole(o.Args[0]):
+		return nil
+	case cast == nil || cast.Args[0].DType() != d:
+		m.no(r.Args[0], "is no cast from %s", d)
+		return nil
+	case !r.Args[1].DType().IsInt():
+		m.no(r.Args[1], "would be rounded to %s", d)
+		return nil
+	}
+	return m.Op(ir.Rope, r.Attrs, cast.Args[0], r.Args[1], r.Args[2])
+}
+
 // isCutOff reports whether a rope waits to be put together with what it was cut from.
 func isCutOff(o *ir.Op) bool {
 	y := o.Result()
@@ -107,7 +129,7 @@ func factors(v *ir.Value) (p, f *ir.Value) {
 	n := v.Rank()
 	flip := o.Kind == ir.Transpose
 	if flip {
-		perm := identity(n)
+		perm := ir.Axes(0, n)
 		perm[n-1], perm[n-2] = perm[n-2], perm[n-1]
 		if !slices.Equal(o.Attrs.(*ir.PermAttrs).Perm, perm) {
 			return nil, nil
@@ -162,14 +184,14 @@ func (m *match) placesAxis(x, cos ir.Shape) (int, bool) {
 	return 1, wide[2].Is(1) && m.SameDim(wide[1], x[1])
 }
 
-// placed is the rope of x at positions p: one offset where they count up, else each place is a batch element of its own.
+// placed is the rope of x at positions p: from an offset where they count up, else each place is a batch element of its own.
 func (m *match) placed(x *ir.Value, a ir.Attrs, p, f *ir.Value, axis int) *ir.Value {
 	swap := []int64{0, 2, 1, 3}
-	if first, ok := counted(p, 0); ok && m.Defined(first) && m.SameDim(p.Shape().NumElements(), x.Shape()[axis]) {
+	if offset := m.offset(p, x.Shape()[0], x.Shape()[axis]); offset != nil {
 		if axis == 2 {
-			return m.Op(ir.Rope, a, x, m.scalar64(first), f)
+			return m.Op(ir.Rope, a, x, offset, f)
 		}
-		return m.Op(ir.Transpose, &ir.PermAttrs{Perm: swap}, m.Op(ir.Rope, a, m.transposed(x, swap), m.scalar64(first), f))
+		return m.Op(ir.Transpose, &ir.PermAttrs{Perm: swap}, m.Op(ir.Rope, a, m.transposed(x, swap), offset, f))
 	}
 	if axis == 2 {
 		x = m.transposed(x, swap)
@@ -193,6 +215,32 @@ func (m *match) placed(x *ir.Value, a ir.Attrs, p, f *ir.Value, axis int) *ir.Va
 		y = m.Op(ir.Transpose, &ir.PermAttrs{Perm: swap}, y)
 	}
 	return y
+}
+
+// offset is where positions begin that count up over so many places: for all of a batch or, an axis, for each of its elements; nil where
+// they do not.
+func (m *match) offset(p *ir.Value, batch, places ir.Dim) *ir.Value {
+	if first, ok := counted(p, 0); ok && m.Defined(first) && m.SameDim(p.Shape().NumElements(), places) {
+		return m.scalar64(first)
+	}
+	sum := rewrite.Def(p, ir.Add)
+	if sum == nil || !p.DType().IsInt() {
+		return nil
+	}
+	for i, rows := range sum.Args {
+		at, n := sum.Args[1-i], p.Rank()
+		first, ok := counted(rows, 0)
+		if !ok || !first.Is(0) || !m.SameDim(rows.Shape().NumElements(), places) {
+			continue
+		}
+		switch {
+		case at.Shape().NumElements().Is(1):
+			return m.reshaped(at)
+		case at.Rank() == n && m.SameDim(at.Shape()[0], batch) && m.SameDim(at.Shape().NumElements(), batch) && (rows.Rank() < n || rows.Shape()[0].Is(1)):
+			return m.reshaped(at, batch)
+		}
+	}
+	return nil
 }
 
 // merged is x in another shape with the same last axis. A norm over that axis may as well come after the reshape, which then is

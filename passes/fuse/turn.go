@@ -361,7 +361,7 @@ func (m *match) half(v *ir.Value, interleaved bool, depth int) *ir.Value {
 				if x == nil {
 					return nil
 				}
-				return m.Op(ir.Mul, nil, x, m.number(v.DType(), c))
+				return m.Mul(x, m.Float(v.DType(), c))
 			}
 		}
 	}

@@ -160,12 +160,9 @@ func transposeBetween(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
 	if !rw.Defined(shape...) || len(shape) > ir.MaxSym {
 		return nil
 	}
-	p := make([]int64, len(shape))
-	for i := range p {
-		p[i] = int64(i)
-		if i >= lead {
-			p[i] = perm(t)[i-lead+1] + int64(lead-1)
-		}
+	p := ir.Axes(0, len(shape))
+	for i := range p[lead:] {
+		p[lead+i] = perm(t)[i+1] + int64(lead-1)
 	}
 	split := rw.Op(ir.Reshape, &ir.ReshapeAttrs{AllowZero: true}, merge.Args[0], rw.Dims(shape...))
 	return rewrite.One(rw.Op(ir.Transpose, &ir.PermAttrs{Perm: p}, split))
