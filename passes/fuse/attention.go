@@ -392,27 +392,46 @@ func (m *match) unscaled(v *ir.Value, depth int) (*ir.Value, float64) {
 
 // ungrouped is x[B, K, S, D] where v is x repeated for each head of a group, [B, K·G, S, D]; nil where it is not.
 func (m *match) ungrouped(v *ir.Value) *ir.Value {
-	r := rewrite.Def(v, ir.Reshape)
-	if r == nil || r.Args[0].Rank() != 5 {
+	t := rewrite.Def(v, ir.Transpose)
+	if t == nil {
+		return m.single(v, 1)
+	}
+	perm := t.Attrs.(*ir.PermAttrs).Perm
+	if x := m.single(t.Args[0], int(perm[1])); x != nil {
+		return m.transposed(x, perm)
+	}
+	return nil
+}
+
+// single is x of rank 4 where v is x with each element of an axis repeated: by an expand of that axis, of size 1, or of one after it
+// that a reshape merges. It is nil elsewhere.
+func (m *match) single(v *ir.Value, axis int) *ir.Value {
+	e, merged := rewrite.Def(v, ir.Expand), false
+	if r := rewrite.Def(v, ir.Reshape); r != nil {
+		e, merged = rewrite.Def(r.Args[0], ir.Expand), true
+	}
+	if e == nil || v.Rank() != 4 {
 		return nil
 	}
-	e := rewrite.Def(r.Args[0], ir.Expand)
-	if e == nil || e.Args[0].Rank() != 5 || !e.Args[0].Shape()[2].Is(1) {
+	x, wide := e.Args[0], slices.Clone(e.Result().Shape())
+	if merged {
+		axis++
+	}
+	if x.Rank() != len(wide) || axis >= len(wide) || !x.Shape()[axis].Is(1) {
 		return nil
 	}
-	wide, narrow, y := e.Result().Shape(), e.Args[0].Shape(), v.Shape()
-	same := m.SameDim(y[1], wide[1].Mul(wide[2]))
-	for _, i := range [][2]int{{0, 0}, {1, 1}, {3, 3}, {4, 4}} {
-		same = same && m.SameDim(wide[i[0]], narrow[i[1]])
-	}
-	same = same && m.SameDim(y[0], wide[0]) && m.SameDim(y[2], wide[3]) && m.SameDim(y[3], wide[4])
-	if !same {
+	narrow := slices.Clone(wide)
+	if narrow[axis] = ir.Size(1); !sameShape(m, x, narrow) {
 		return nil
 	}
-	if u := rewrite.Def(e.Args[0], ir.Unsqueeze); u != nil && slices.Equal(u.Attrs.(*ir.AxesAttrs).Axes, []int64{2}) {
-		return u.Args[0]
+	if !merged {
+		return x
 	}
-	return m.reshaped(e.Args[0], narrow[0], narrow[1], narrow[3], narrow[4])
+	wide[axis-1] = wide[axis-1].Mul(wide[axis])
+	if !sameShape(m, v, slices.Delete(wide, axis, axis+1)) {
+		return nil
+	}
+	return m.reshaped(x, slices.Delete(narrow, axis, axis+1)...)
 }
 
 // transposed is x with its axes permuted, in one transpose with that which makes x, or in none.

@@ -1,6 +1,7 @@
 package fuse
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/emilyc/emily/ir"
@@ -100,7 +101,11 @@ func (m *match) neighbours(o *ir.Op) *ir.Value {
 	if deep {
 		first, second = c.Args[0], c.Args[1]
 	}
-	x, cos, sin := m.pair(first, second, func(m *match, a, b *ir.Value) *ir.Value { return m.wholeOfNeighbours(a, b, deep) })
+	whole := wholeOfNeighbours
+	if deep {
+		whole = wholeOfElements
+	}
+	x, cos, sin := m.pair(first, second, whole)
 	if x == nil {
 		return nil
 	}
@@ -169,50 +174,60 @@ func wholeOfHalves(m *match, a, b *ir.Value) *ir.Value {
 	return m.partFrom(a, part{p.base, p.from, 1, 2 * p.n})
 }
 
-// wholeOfNeighbours is the value whose even elements are a, and whose odd ones b.
-func (m *match) wholeOfNeighbours(a, b *ir.Value, deep bool) *ir.Value {
-	if pairs := elementOf(a, 0, deep); pairs != nil {
-		if pairs != elementOf(b, 1, deep) {
-			return nil
-		}
-		n := pairs.Rank() - 1
-		shape := slices.Clone(pairs.Shape()[:n])
-		shape[n-1] = shape[n-1].Mul(ir.Size(2))
-		return m.reshaped(pairs, shape...)
-	}
+// wholeOfNeighbours is the value whose even elements are a, and whose odd ones b, nil where there is none.
+func wholeOfNeighbours(m *match, a, b *ir.Value) *ir.Value {
 	p, ok := partOf(a)
 	q, ok2 := partOf(b)
-	if deep || !ok || !ok2 || p.step != 2 || q != (part{p.base, p.from + 1, 2, p.n}) {
-		return nil
+	if ok && ok2 && p.step == 2 && q == (part{p.base, p.from + 1, 2, p.n}) {
+		return m.partFrom(a, part{p.base, p.from, 1, 2 * p.n})
 	}
-	return m.partFrom(a, part{p.base, p.from, 1, 2 * p.n})
+	return m.merge(taken(a), taken(b))
 }
 
-// elementOf is [..., n, 2] where v is its element i on the last axis, [..., n], or [..., n, 1] where it is deep; else nil.
-func elementOf(v *ir.Value, i int64, deep bool) *ir.Value {
-	if !deep {
-		switch o := rewrite.Def(v, ir.Squeeze, ir.Gather); {
-		case o == nil:
-			return nil
-		case o.Kind == ir.Squeeze:
-			if v = o.Args[0]; !slices.Equal(o.Attrs.(*ir.AxesAttrs).Axes, []int64{int64(v.Rank() - 1)}) {
-				return nil
-			}
-		default:
-			at, ok := rewrite.Splat(o.Args[1])
-			x := o.Args[0]
-			last := x.Rank() - 1
-			if !ok || o.Args[1].Rank() > 0 || at != float64(i) && at != float64(i-2) || o.Attrs.(*ir.AxisAttrs).Axis != int64(last) || last < 1 || !x.Shape()[last].Is(2) {
-				return nil
-			}
-			return x
-		}
-	}
-	p, ok := partOf(v)
-	if n := p.base.Rank() - 1; !ok || p != (part{p.base, i, 1, 1}) || n < 1 || !p.base.Shape()[n].Is(2) {
+// wholeOfElements is wholeOfNeighbours where a and b are [..., n, 1].
+func wholeOfElements(m *match, a, b *ir.Value) *ir.Value {
+	p, _ := partOf(a)
+	q, _ := partOf(b)
+	return m.merge(p, q)
+}
+
+// merge is [..., 2n] of [..., n, 2], whose two elements on the last axis p and q are; nil where they are not.
+func (m *match) merge(p, q part) *ir.Value {
+	if p.base == nil || p != (part{p.base, 0, 1, 1}) || q != (part{p.base, 1, 1, 1}) {
 		return nil
 	}
-	return p.base
+	n := p.base.Rank() - 1
+	if n < 1 || !p.base.Shape()[n].Is(2) {
+		return nil
+	}
+	shape := slices.Clone(p.base.Shape()[:n])
+	shape[n-1] = shape[n-1].Mul(ir.Size(2))
+	return m.reshaped(p.base, shape...)
+}
+
+// taken is the element of a last axis that v is, without that axis, by a slice or a gather.
+func taken(v *ir.Value) part {
+	o := rewrite.Def(v, ir.Squeeze, ir.Gather)
+	if o == nil || o.Args[0].Rank() != v.Rank()+1 {
+		return part{}
+	}
+	last := int64(v.Rank())
+	if o.Kind == ir.Squeeze {
+		if !slices.Equal(o.Attrs.(*ir.AxesAttrs).Axes, []int64{last}) {
+			return part{}
+		}
+		p, _ := partOf(o.Args[0])
+		return p
+	}
+	at, known := o.Args[1].KnownInts()
+	n, ok := o.Args[0].Shape()[last].Value()
+	if !known || !ok || o.Attrs.(*ir.AxisAttrs).Axis != last {
+		return part{}
+	}
+	if at[0] < 0 {
+		at = []int64{at[0] + n}
+	}
+	return part{o.Args[0], at[0], 1, 1}
 }
 
 // partFrom is the part, which holds v: among what v was cut from, else cut out of the whole.
@@ -248,18 +263,29 @@ func (m *match) isTurned(r, x *ir.Value) (interleaved, ok bool) {
 		return false, false
 	}
 	m.meet(minus)
-	whole, ok := partOf(x)
-	p, ok2 := partOf(minus.Args[0])
-	q, ok3 := partOf(first)
-	n := whole.n / 2
-	want := [2]part{{whole.base, whole.from + n, 1, n}, {whole.base, whole.from, 1, n}}
+	whole := wholeOfHalves
 	if interleaved {
-		want = [2]part{{whole.base, whole.from + 1, 2, n}, {whole.base, whole.from, 2, n}}
+		whole = wholeOfNeighbours
 	}
-	if !ok || !ok2 || !ok3 || whole.step != 1 || whole.n%2 != 0 || p != want[0] || q != want[1] {
+	if y := whole(m, first, minus.Args[0]); y == nil || !m.sameElements(x, y) {
 		return false, m.no(r, "is not (-second, first) of what is multiplied with the cosines")
 	}
 	return interleaved, true
+}
+
+// sameElements reports whether x and y are seen to be the same part, or reshapes to one shape, of one value.
+func (m *match) sameElements(x, y *ir.Value) bool {
+	p, _ := partOf(x)
+	q, _ := partOf(y)
+	return m.SameType(x.Type, y.Type) && (p == q || viewed(x) == viewed(y))
+}
+
+// viewed is what reshapes make v of.
+func viewed(v *ir.Value) *ir.Value {
+	for rewrite.Def(v, ir.Reshape, ir.Unsqueeze, ir.Squeeze) != nil {
+		v = v.Def.Args[0]
+	}
+	return v
 }
 
 // stacked is the concat whose last axis a reshape merges with the one before.
@@ -334,14 +360,25 @@ func partOf(v *ir.Value) (part, bool) {
 // half is a table with an element for each pair, of one that has it for both elements; nil where they are not known to be the same.
 func (m *match) half(v *ir.Value, interleaved bool, depth int) *ir.Value {
 	o := v.Def
-	if o == nil || depth > 8 {
+	if o == nil || depth > 8 || v.Rank() == 0 {
 		m.no(v, "is not known to be the same for both elements of a pair")
 		return nil
 	}
 	switch o.Kind {
+	case ir.Const:
+		if x := m.halfOfConst(v, interleaved); x != nil {
+			return x
+		}
 	case ir.Concat:
-		if !interleaved && len(o.Args) == 2 && o.Args[0] == o.Args[1] && o.Attrs.(*ir.AxisAttrs).Axis == int64(v.Rank()-1) {
-			return o.Args[0]
+		if n := len(o.Args) / 2; !interleaved && len(o.Args)%2 == 0 && o.Attrs.(*ir.AxisAttrs).Axis == int64(v.Rank()-1) && m.repeats(o.Args[n:], o.Args[:n], depth) {
+			if n == 1 {
+				return o.Args[0]
+			}
+			return m.Op(ir.Concat, o.Attrs, o.Args[:n]...)
+		}
+	case ir.Tile:
+		if x := o.Args[0]; !interleaved && sameShape(m, v, append(slices.Clone(x.Shape()[:v.Rank()-1]), x.Shape()[v.Rank()-1].Mul(ir.Size(2)))) {
+			return x
 		}
 	case ir.Reshape:
 		if x := m.doubled(v); interleaved && x != nil {
@@ -367,6 +404,54 @@ func (m *match) half(v *ir.Value, interleaved bool, depth int) *ir.Value {
 	}
 	m.no(v, "is not known to be the same for both elements of a pair")
 	return nil
+}
+
+// maxTable bounds the bytes of a constant table that is read.
+const maxTable = 256 << 10
+
+// halfOfConst is half a constant table, nil where its elements are not the same for both of a pair.
+func (m *match) halfOfConst(v *ir.Value, interleaved bool) *ir.Value {
+	data, width := v.Def.Attrs.(*ir.ConstAttrs).Bytes(), v.DType().Size()
+	n, ok := v.Shape()[v.Rank()-1].Value()
+	if !ok || n == 0 || n%2 != 0 || len(data) == 0 || len(data) > maxTable {
+		return nil
+	}
+	apart, step := int(n)/2*width, int64(1)
+	if interleaved {
+		apart, step = width, 2
+	}
+	for i := 0; i < len(data); i += 2 * apart {
+		if !bytes.Equal(data[i:i+apart], data[i+apart:i+2*apart]) {
+			return nil
+		}
+	}
+	end := n / 2 * step
+	return m.Op(ir.Slice, &ir.SliceAttrs{Axes: []int64{int64(v.Rank() - 1)}, Steps: []int64{step}}, v, m.Dims(ir.Size(0)), m.Dims(ir.Size(end)))
+}
+
+// repeats reports whether each of vs has the elements of its counterpart in us: as it is that, or lies half a table further in a table
+// that is the same for both elements of a pair.
+func (m *match) repeats(vs, us []*ir.Value, depth int) bool {
+	for i, v := range vs {
+		u := us[i]
+		for rewrite.Def(u, ir.Gather) != nil && rewrite.Def(v, ir.Gather) != nil && u != v {
+			a, b := u.Def, v.Def
+			if a.Args[1] != b.Args[1] || !ir.EqualAttrs(a.Attrs, b.Attrs) || a.Attrs.(*ir.AxisAttrs).Axis == int64(a.Args[0].Rank()-1) {
+				return false
+			}
+			u, v = a.Args[0], b.Args[0]
+		}
+		if u == v {
+			continue
+		}
+		p, ok := partOf(u)
+		q, ok2 := partOf(v)
+		whole, ok3 := p.base.Shape()[p.base.Rank()-1].Value()
+		if !ok || !ok2 || !ok3 || q != (part{p.base, p.from + whole/2, p.step, p.n}) || m.half(p.base, false, depth+1) == nil {
+			return false
+		}
+	}
+	return true
 }
 
 // doubled is x where v is [..., n] with each element twice, [..., 2n]; nil where it is not.

@@ -30,6 +30,7 @@ var shapeRules = []rewrite.Rule{
 	{Name: "concat-of-split", Doc: "concat of all results of a split: x", Kinds: []ir.Kind{ir.Concat}, Rewrite: concatOfSplit},
 	{Name: "split-to-one", Doc: "split to one result: x", Kinds: []ir.Kind{ir.Split}, Rewrite: splitToOne},
 	{Name: "slice-of-concat", Doc: "slice within one operand of a concat: of that operand", Kinds: []ir.Kind{ir.Slice}, Rewrite: sliceOfConcat},
+	{Name: "gather-of-concat", Doc: "gather of one known index within an operand of a concat: of that operand", Kinds: []ir.Kind{ir.Gather}, Rewrite: gatherOfConcat},
 	{Name: "slice-chain", Doc: "slice of slice with known bounds: one", Kinds: []ir.Kind{ir.Slice}, Rewrite: sliceChain},
 }
 
