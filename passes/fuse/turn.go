@@ -256,18 +256,24 @@ func (m *match) isTurned(r, x *ir.Value) (interleaved, ok bool) {
 	}
 	second, first := c.Args[0], c.Args[1]
 	if interleaved {
-		second, first = unstacked(second), unstacked(first)
+		second = unstacked(second)
 	}
 	minus := rewrite.Def(second, ir.Neg)
-	if minus == nil || first == nil {
+	if minus == nil {
 		return false, false
 	}
 	m.meet(minus)
-	whole := wholeOfHalves
-	if interleaved {
-		whole = wholeOfNeighbours
+	var y *ir.Value
+	switch f := unstacked(first); {
+	case !interleaved:
+		y = wholeOfHalves(m, first, minus.Args[0])
+	case f != nil:
+		y = wholeOfNeighbours(m, f, minus.Args[0])
+	default: // a squeeze and its unsqueeze are gone
+		p, _ := partOf(first)
+		y = m.merge(p, taken(minus.Args[0]))
 	}
-	if y := whole(m, first, minus.Args[0]); y == nil || !m.sameElements(x, y) {
+	if y == nil || !m.sameElements(x, y) {
 		return false, m.no(r, "is not (-second, first) of what is multiplied with the cosines")
 	}
 	return interleaved, true
