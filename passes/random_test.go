@@ -278,7 +278,7 @@ func broadcasts(a, b ir.Shape) bool {
 func (g *graph) grow() {
 	pick(g, []func(){
 		g.unary, g.unary, g.binary, g.binary, g.binary, g.cast, g.cast, g.where, g.logic, g.transpose, g.reshape, g.reshape, g.squeeze,
-		g.expand, g.slice, g.slice, g.concat, g.split, g.reduce, g.pad, g.sizes, g.branch, g.loop, g.fold, g.heads,
+		g.expand, g.slice, g.slice, g.concat, g.tile, g.split, g.reduce, g.pad, g.sizes, g.branch, g.loop, g.fold, g.heads,
 	}...)()
 }
 
@@ -432,7 +432,34 @@ func (g *graph) concat() {
 	if g.flip() {
 		args = append(args, g.one(func(w *ir.Value) bool { return w.Type.Equal(v.Type) }))
 	}
-	g.add(g.make(ir.Concat, &ir.AxisAttrs{Axis: g.axis(v)}, args...))
+	axis := &ir.AxisAttrs{Axis: g.axis(v)}
+	c := g.make(ir.Concat, axis, args...)
+	g.add(c)
+	switch n, ok := c.Type.Shape[axis.Axis].Value(); {
+	case !ok || n == 0:
+	case g.flip():
+		a := &ir.SliceAttrs{Axes: []int64{axis.Axis}, Steps: []int64{pick[int64](g, 1, 2)}}
+		g.add(g.make(ir.Slice, a, c, g.ints(int64(g.choose(int(n)))), g.ints(int64(g.choose(int(n)+1)))))
+	default:
+		at := int64(g.choose(int(n)))
+		g.add(g.make(ir.Gather, axis, c, ir.NewBuilder(g.region).Const(ir.Scalar(at))))
+	}
+}
+
+// tile repeats axes of size 1, and perhaps another.
+func (g *graph) tile() {
+	v := g.one(func(v *ir.Value) bool { return v.Rank() < 5 })
+	if v == nil {
+		return
+	}
+	v = g.make(ir.Unsqueeze, &ir.AxesAttrs{Axes: []int64{int64(g.choose(v.Rank() + 1))}}, v)
+	repeats := make([]int64, v.Rank())
+	for i, d := range v.Type.Shape {
+		if repeats[i] = 1; d.Is(1) || g.choose(8) == 0 {
+			repeats[i] = int64(g.choose(3))
+		}
+	}
+	g.add(g.make(ir.Tile, nil, v, g.ints(repeats...)))
 }
 
 func (g *graph) split() {
@@ -459,7 +486,11 @@ func (g *graph) reduce() {
 	if keep {
 		k = ir.Squeeze
 	}
-	g.add(r, g.make(k, &ir.AxesAttrs{Axes: axes}, r))
+	other := g.make(k, &ir.AxesAttrs{Axes: axes}, r)
+	if g.flip() {
+		other = g.make(ir.Reshape, &ir.ReshapeAttrs{AllowZero: true}, r, ir.NewBuilder(g.region).Dims(other.Type.Shape...))
+	}
+	g.add(r, other)
 }
 
 func (g *graph) pad() {
