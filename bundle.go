@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -246,6 +247,9 @@ func WriteFile(path string, write func(io.Writer) error) error {
 		return writeDirect(path, write)
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s: there is no folder %s: make it, or name another", path, filepath.Dir(path))
+	}
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,7 @@ type compileOptions struct {
 	pipeline []passes.Pass
 	fallback mlx.Fallback
 	compiled bool
+	tuning   mlx.Tuning
 	half     ir.DType
 	verify   bool
 	warn     func(string)
@@ -53,6 +54,9 @@ func WithFallback(f mlx.Fallback) CompileOption { return func(o *compileOptions)
 // branches or sizes that depend on values. It needs a C++ compiler at run time on a CPU; see docs/lanes.md. On a GPU a
 // program whose sizes are all known runs so without being asked.
 func WithMLXCompile() CompileOption { return func(o *compileOptions) { o.compiled = true } }
+
+// WithTuning chooses steps of lowering to MLX that are for speed alone (default: those that pay on the device).
+func WithTuning(t mlx.Tuning) CompileOption { return func(o *compileOptions) { o.tuning = t } }
 
 // WithVerifier has the verifier run after every pass.
 func WithVerifier() CompileOption { return func(o *compileOptions) { o.verify = true } }

@@ -34,7 +34,7 @@ func buildMLX(m *ir.Module, o compileOptions, t *Timing) (program, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts := mlx.Options{Fallback: o.fallback, Device: device}
+	opts := mlx.Options{Fallback: o.fallback, Device: device, Tuning: o.tuning}
 	staged, err := mlx.LowerStages(m, opts)
 	if err != nil {
 		return nil, err

@@ -63,7 +63,8 @@ func (t *Trainer) Count() int { return t.count }
 
 // Step makes a step at the learning rate, and returns the loss before it. One that fails changes nothing; should MLX fail while it replaces values,
 // out of memory for one, they are lost, and steps fail until Restore. When ctx ends, a step that MLX has begun to evaluate is completed. Errors
-// are those of Executable.Run.
+// are those of Executable.Run; and where the loss is scaled, that of a step which was skipped, and counts, but whose gradients are not finite
+// however small the scale.
 func (t *Trainer) Step(ctx context.Context, rate float64, batch map[string]ir.Datum) (float64, error) {
 	list, err := order(t.model.Name(), t.batch, batch)
 	if err != nil {
@@ -74,7 +75,38 @@ func (t *Trainer) Step(ctx context.Context, rate float64, batch map[string]ir.Da
 		return 0, err
 	}
 	t.count++
-	return float64(ir.View[float32](outputs[0].(*ir.Tensor))[0]), nil
+	loss := float64(ir.View[float32](outputs[0].(*ir.Tensor))[0])
+	if t.scaled() {
+		return loss, t.plan.Overflow(t.LossScale(), t.state(train.GoodSteps))
+	}
+	return loss, nil
+}
+
+// LossScale is what the loss is multiplied by before it is differentiated, 1 where there is no scaling.
+func (t *Trainer) LossScale() float64 {
+	if !t.scaled() {
+		return 1
+	}
+	return t.state(train.LossScale)
+}
+
+// Skipped is how many steps changed nothing, as their gradients held inf or NaN; 0 where there is no scaling.
+func (t *Trainer) Skipped() int {
+	if !t.scaled() {
+		return 0
+	}
+	return int(t.state(train.Skipped))
+}
+
+func (t *Trainer) scaled() bool { return slices.Contains(t.plan.Names, train.LossScale) }
+
+// state is the number of that name; 0 where values were lost.
+func (t *Trainer) state(name string) float64 {
+	v, err := t.values.get(slices.Index(t.plan.Names, name))
+	if err != nil {
+		return 0
+	}
+	return v.Floats()[0]
 }
 
 // Parameters are the values of what is trained, by name, as they are now. The error is that of values which were lost.
@@ -108,7 +140,7 @@ const countName = "step"
 // Save writes parameters, the optimiser's state and the number of steps as a checkpoint, which replaces path when all of it is
 // written. A checkpoint is a bundle (.safetensors) of a program that gives them.
 func (t *Trainer) Save(path string) error {
-	m := &ir.Module{Name: "checkpoint"}
+	m := ir.NewModule(t.plan.Recipe)
 	f := m.NewFunc("main")
 	b := ir.NewBuilder(f.Body)
 	var results []*ir.Value
@@ -143,8 +175,11 @@ func (t *Trainer) Restore(path string) error {
 		return err
 	}
 	f := m.Main()
+	if m.Name != t.plan.Recipe {
+		return fmt.Errorf("%s: was saved by %s, not %s: train with the options that it was saved with", path, m.Name, t.plan.Recipe)
+	}
 	if want := append(slices.Clone(t.plan.Names), countName); !slices.Equal(f.Outputs, want) {
-		return fmt.Errorf("%s: holds %d tensors, not the %d of this model and optimiser: train with the options that it was saved with", path, len(f.Outputs), len(want))
+		return fmt.Errorf("%s: holds %d tensors, not the %d of this model: train the model that it was saved of", path, len(f.Outputs), len(want))
 	}
 	values := make([]*ir.Tensor, len(f.Outputs))
 	for i, v := range f.Results() {

@@ -22,6 +22,11 @@ func TestRandomGraphs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	onRandomGraphs(t, append(lanes, callByCall), 40*time.Second)
+}
+
+// onRandomGraphs runs graphs in the lanes for at most that long.
+func onRandomGraphs(t *testing.T, lanes []Lane, most time.Duration) {
 	for name, value := range map[string]string{"rapid.seed": "4", "rapid.checks": "5000", "rapid.nofailfile": "true", "rapid.shrinktime": "15s"} {
 		f := flag.Lookup(name)
 		old := f.Value.String()
@@ -30,7 +35,7 @@ func TestRandomGraphs(t *testing.T) {
 		}
 		defer func() { _ = flag.Set(name, old) }()
 	}
-	end := time.Now().Add(40 * time.Second)
+	end := time.Now().Add(most)
 	rapid.Check(t, func(rt *rapid.T) {
 		if time.Now().After(end) && !t.Failed() {
 			return

@@ -32,10 +32,14 @@ const programFile = "program.py"
 // compilePython optimises m and emits it as Python. The Python is $EMILY_PYTHON or python3, with the MLX that
 // `emilyc setup` found or fetched.
 func compilePython(_ context.Context, m *ir.Module, o LaneOptions) (Runner, error) {
+	return tunedPython(m, o, mlx.Tuning{})
+}
+
+func tunedPython(m *ir.Module, o LaneOptions, t mlx.Tuning) (Runner, error) {
 	if err := optimise(m, o); err != nil {
 		return nil, err
 	}
-	plan, err := mlx.Lower(m, mlx.Options{Fallback: mlx.FallbackError})
+	plan, err := mlx.Lower(m, mlx.Options{Fallback: mlx.FallbackError, Tuning: t})
 	if err != nil {
 		return nil, err
 	}

@@ -86,7 +86,10 @@ func (l Loc) String() string {
 		if l.Domain != "" {
 			op = l.Domain + "." + op
 		}
-		s += fmt.Sprintf(" (%s, opset %d)", op, l.Opset)
+		if l.Opset > 0 {
+			op += fmt.Sprintf(", opset %d", l.Opset)
+		}
+		s += " (" + op + ")"
 	}
 	return s
 }

@@ -17,7 +17,7 @@ import (
 // emitter writes a compiled module in one of the forms.
 type emitter struct {
 	name, doc string
-	write     func(m *ir.Module, path string, fallback mlx.Fallback) error
+	write     func(m *ir.Module, path string, opts mlx.Options) error
 }
 
 var emitters = []emitter{
@@ -31,7 +31,7 @@ var emitters = []emitter{
 
 func newCompile(o *options) *cobra.Command {
 	var f modelFlags
-	var out, emit, fallback, pipeline string
+	var out, emit, fallback, pipeline, device string
 	var precision ir.DType
 	cmd := &cobra.Command{
 		Use:   "compile MODEL -o OUT",
@@ -57,6 +57,9 @@ emilyc compile model.onnx --emit python -o model.py -d batch=1`,
 			if err != nil {
 				return err
 			}
+			if device != string(mlx.CPU) && device != string(mlx.GPU) {
+				return wrongUse(cmd, "--device %s: use cpu or gpu", device)
+			}
 			l, err := f.load(cmd, args[0])
 			if err != nil {
 				return err
@@ -69,7 +72,7 @@ emilyc compile model.onnx --emit python -o model.py -d batch=1`,
 			if o.verbose {
 				cmd.PrintErr(stats)
 			}
-			return e.write(l.module, out, policy)
+			return e.write(l.module, out, mlx.Options{Device: mlx.Device(device), Fallback: policy})
 		},
 	}
 	for _, e := range emitters {
@@ -80,6 +83,7 @@ emilyc compile model.onnx --emit python -o model.py -d batch=1`,
 	cmd.Flags().StringVar(&emit, "emit", "bundle", "the form: bundle, ir, plan, session, python or onnx")
 	cmd.Flags().StringVar(&pipeline, "passes", "default", "comma-separated passes; none with an empty list")
 	addPrecision(cmd, &precision)
+	cmd.Flags().StringVar(&device, "device", string(mlx.CPU), "what plans and Python programs are for: cpu or gpu; the machine need not have one")
 	cmd.Flags().StringVar(&fallback, "fallback", "warn", "of ops that MLX cannot run, in plans: error, warn or silent")
 	return cmd
 }
@@ -95,10 +99,10 @@ func findEmitter(cmd *cobra.Command, name string) (emitter, error) {
 	return emitter{}, wrongUse(cmd, "--emit %s: use %s", name, strings.Join(names, ", "))
 }
 
-func emitBundle(m *ir.Module, path string, _ mlx.Fallback) error { return emily.WriteBundle(m, path) }
+func emitBundle(m *ir.Module, path string, _ mlx.Options) error { return emily.WriteBundle(m, path) }
 
 // emitIR writes the text with blobs by their path from the text's folder.
-func emitIR(m *ir.Module, path string, _ mlx.Fallback) error {
+func emitIR(m *ir.Module, path string, _ mlx.Options) error {
 	dir, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
 		return err
@@ -121,16 +125,16 @@ func emitIR(m *ir.Module, path string, _ mlx.Fallback) error {
 }
 
 // emitPlan writes the text of the plan; of one with host islands, each stage under a heading.
-func emitPlan(m *ir.Module, path string, fallback mlx.Fallback) error {
-	staged, err := mlx.LowerStages(m, mlx.Options{Fallback: fallback})
+func emitPlan(m *ir.Module, path string, opts mlx.Options) error {
+	staged, err := mlx.LowerStages(m, opts)
 	if err != nil {
 		return err
 	}
 	return emily.WriteFile(path, func(w io.Writer) error { return printStages(w, staged) })
 }
 
-func emitSession(m *ir.Module, path string, _ mlx.Fallback) error {
-	p, err := mlx.LowerSession(m, mlx.Options{Fallback: mlx.FallbackError})
+func emitSession(m *ir.Module, path string, opts mlx.Options) error {
+	p, err := mlx.LowerSession(m, opts)
 	if err != nil {
 		return err
 	}
@@ -160,10 +164,10 @@ func printStages(w io.Writer, s *mlx.Staged) error {
 	return nil
 }
 
-func emitONNX(m *ir.Module, path string, _ mlx.Fallback) error { return emily.WriteONNX(m, path) }
+func emitONNX(m *ir.Module, path string, _ mlx.Options) error { return emily.WriteONNX(m, path) }
 
-func emitPython(m *ir.Module, path string, _ mlx.Fallback) error {
-	p, err := mlx.Lower(m, mlx.Options{Fallback: mlx.FallbackError})
+func emitPython(m *ir.Module, path string, opts mlx.Options) error {
+	p, err := mlx.Lower(m, opts)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/emilyc/emily/conformance"
 	"github.com/emilyc/emily/interp"
 	"github.com/emilyc/emily/ir"
+	"github.com/emilyc/emily/lower/mlx"
 	"github.com/emilyc/emily/passes"
 	"github.com/emilyc/emily/passes/grad"
 	"github.com/spf13/cobra"
@@ -110,7 +111,7 @@ func peaks(g, all *ir.Module) string {
 func writeProgram(cmd *cobra.Command, o *options, m *ir.Module, out string) error {
 	switch {
 	case out != "" && strings.EqualFold(filepath.Ext(out), ".eir"):
-		return emitIR(m, out, "")
+		return emitIR(m, out, mlx.Options{})
 	case out != "":
 		return emily.WriteBundle(m, out)
 	case o.json:

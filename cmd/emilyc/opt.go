@@ -8,6 +8,7 @@ import (
 
 	"github.com/emilyc/emily/interp"
 	"github.com/emilyc/emily/ir"
+	"github.com/emilyc/emily/lower/mlx"
 	"github.com/emilyc/emily/passes"
 	"github.com/emilyc/emily/passes/fuse"
 	"github.com/emilyc/emily/passes/rewrite"
@@ -87,10 +88,10 @@ emilyc opt model.eir --trace --stop-after 12 --print-after fold`,
 				})
 			}
 			if strings.HasSuffix(out, ".onnx") {
-				return emitONNX(l.module, out, "")
+				return emitONNX(l.module, out, mlx.Options{})
 			}
 			if out != "" {
-				return emitIR(l.module, out, "")
+				return emitIR(l.module, out, mlx.Options{})
 			}
 			if o.json {
 				return o.print(cmd, optJSON(stats), nil)

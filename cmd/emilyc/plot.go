@@ -42,9 +42,11 @@ func plotLosses(path string, first int, losses []float64) error {
 func finitePoints(first int, losses []float64) plotter.XYs {
 	var points plotter.XYs
 	for i, l := range losses {
-		if !math.IsNaN(l) && !math.IsInf(l, 0) {
+		if finite(l) {
 			points = append(points, plotter.XY{X: float64(first + i), Y: l})
 		}
 	}
 	return points
 }
+
+func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }

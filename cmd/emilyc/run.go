@@ -88,11 +88,17 @@ func (b *backendFlags) add(cmd *cobra.Command) {
 	addPrecision(cmd, &b.precision)
 }
 
-func (b *backendFlags) options(cmd *cobra.Command) ([]emily.CompileOption, error) {
-	switch emily.Backend(b.backend) {
+func checkBackend(cmd *cobra.Command, name string) error {
+	switch emily.Backend(name) {
 	case emily.Interpreter, emily.MLX, emily.Auto:
-	default:
-		return nil, wrongUse(cmd, "--backend %s: use interp, mlx or auto", b.backend)
+		return nil
+	}
+	return wrongUse(cmd, "--backend %s: use interp, mlx or auto", name)
+}
+
+func (b *backendFlags) options(cmd *cobra.Command) ([]emily.CompileOption, error) {
+	if err := checkBackend(cmd, b.backend); err != nil {
+		return nil, err
 	}
 	f, err := emily.ParseFallback(b.fallback)
 	if err != nil {

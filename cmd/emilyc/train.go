@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -33,19 +35,24 @@ func newTrain(o *options) *cobra.Command {
 		Short: "Train a model, and write it as ONNX",
 		Long: `Train takes steps of an optimiser on the parameters of a model, its float initializers, and writes the model with what they became.
 
-FILE.npz holds an array for each input of the model, by its name, and 'labels' for mse (of the output's shape) and cross_entropy (integers). The first
+FILE.npz holds an array for each input of the model, by its name, and 'labels' for mse (of the output's shape) and cross_entropy (int64, without the axis of the classes). The first
 axis of all is the samples, of which each step takes the next --batch, from the first again after the last.
+
+With --precision the model and its gradients are computed in f16 or bf16; parameters, the optimiser's state and built-in losses stay f32. In f16 the loss is
+scaled, so that gradients stay in its range: steps whose gradients overflow are skipped, and the scale halves.
 
 A checkpoint holds parameters, the optimiser's state and the number of steps; --resume goes on from it, to --steps in all. It is written at the end, when
 train is interrupted or a step fails, and every --checkpoint-every steps.`,
 		Args: needs(1, 1, "MODEL"),
 		Example: `emilyc train model.onnx --loss cross_entropy --data digits.npz --steps 500 --lr 1e-3 -o trained.onnx
 emilyc train model.onnx --loss loss --data text.npz --optimizer lion --schedule cosine --warmup 10 --clip 1 -o trained.onnx
+emilyc train model.onnx --loss mse --data x.npz --precision bf16 -o trained.onnx
 emilyc train model.onnx --loss mse --data x.npz --steps 900 --checkpoint c.safetensors --checkpoint-every 100 --resume -o trained.onnx --plot loss.png`,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, o, args[0]) },
 	}
 	flags := cmd.Flags()
 	addDims(cmd, &f.dims)
+	addPrecision(cmd, &f.options.Precision)
 	flags.StringVar(&f.options.Loss, "loss", "", "mse, cross_entropy, or a scalar output of the model")
 	flags.StringVar(&f.options.Output, "of", "", "the output that mse and cross_entropy compare with the labels")
 	flags.StringSliceVar(&f.options.Params, "params", nil, "comma-separated initializers to train (default all)")
@@ -70,9 +77,25 @@ emilyc train model.onnx --loss mse --data x.npz --steps 900 --checkpoint c.safet
 
 // trainReport is what train prints.
 type trainReport struct {
-	Steps  int       `json:"steps"`
-	Losses []float64 `json:"losses"`
-	Rate   float64   `json:"steps_per_second"`
+	Steps   int     `json:"steps"`
+	Losses  losses  `json:"losses"`
+	Rate    float64 `json:"steps_per_second"`
+	Skipped int     `json:"skipped_steps"`
+	Scale   float64 `json:"loss_scale"`
+	first   int     // the step of the first loss
+}
+
+// losses are null in JSON where they are not finite.
+type losses []float64
+
+func (l losses) MarshalJSON() ([]byte, error) {
+	out := make([]*float64, len(l))
+	for i, v := range l {
+		if finite(v) {
+			out[i] = &v
+		}
+	}
+	return json.Marshal(out)
 }
 
 func (f *trainFlags) run(cmd *cobra.Command, o *options, path string) error {
@@ -103,6 +126,9 @@ func (f *trainFlags) run(cmd *cobra.Command, o *options, path string) error {
 			return err
 		}
 	}
+	if t.Count() >= f.steps {
+		cmd.PrintErrf("%s holds %d steps already, of --steps %d: none is made\n", f.checkpoint, t.Count(), f.steps)
+	}
 	report, err := f.train(cmd, t, schedule, data)
 	if err := f.keep(t, report, err); err != nil {
 		return err
@@ -117,6 +143,9 @@ func (f *trainFlags) run(cmd *cobra.Command, o *options, path string) error {
 	return o.print(cmd, report, func(w *writer) {
 		if n := len(report.Losses); n > 0 {
 			w.printf("loss %.6g, then %.6g after %d steps, %.1f steps/s\n", report.Losses[0], report.Losses[n-1], t.Count(), report.Rate)
+		}
+		if report.Skipped > 0 {
+			w.printf("%d of %d steps were skipped, as their gradients held inf or NaN; the loss scale is %g\n", report.Skipped, t.Count(), report.Scale)
 		}
 	})
 }
@@ -152,18 +181,26 @@ func (f *trainFlags) check(cmd *cobra.Command) (train.Schedule, error) {
 	case f.resume && f.checkpoint == "":
 		return s, wrongUse(cmd, "--resume wants --checkpoint FILE")
 	}
-	if err := s.Check(); err != nil {
+	if err := errors.Join(s.Check(), f.options.Optimizer.Check()); err != nil {
 		return s, wrongUse(cmd, "%v", err)
 	}
-	return s, nil
+	for _, path := range []string{f.out, f.checkpoint, f.plot} { // now rather than after all steps
+		if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
+			return s, wrongUse(cmd, "%s: there is no folder %s", path, filepath.Dir(path))
+		}
+	}
+	return s, checkBackend(cmd, f.backend)
 }
+
+// errDiverged is why training ends; what the parameters have become by then is of no use.
+var errDiverged = errors.New("the loss is no finite number")
 
 // keep writes the checkpoint and the plot, of a run that failed too. It returns failed, or why it could not.
 func (f *trainFlags) keep(t *emily.Trainer, r trainReport, failed error) error {
 	if failed != nil && len(r.Losses) == 0 {
 		return failed
 	}
-	if f.checkpoint != "" {
+	if f.checkpoint != "" && !errors.Is(failed, errDiverged) {
 		if err := t.Save(f.checkpoint); err != nil {
 			return errors.Join(failed, err)
 		}
@@ -172,13 +209,13 @@ func (f *trainFlags) keep(t *emily.Trainer, r trainReport, failed error) error {
 		}
 	}
 	if f.plot != "" {
-		return errors.Join(failed, plotLosses(f.plot, t.Count()-len(r.Losses)+1, r.Losses))
+		return errors.Join(failed, plotLosses(f.plot, r.first, r.Losses))
 	}
 	return failed
 }
 
 func (f *trainFlags) train(cmd *cobra.Command, t *emily.Trainer, s train.Schedule, data *samples) (trainReport, error) {
-	r := trainReport{Losses: []float64{}}
+	r := trainReport{Losses: losses{}, first: t.Count() + 1}
 	bar := newProgress(max(0, f.steps-t.Count()))
 	defer bar.end()
 	start := time.Now()
@@ -192,6 +229,9 @@ func (f *trainFlags) train(cmd *cobra.Command, t *emily.Trainer, s train.Schedul
 			return r, fmt.Errorf("step %d: %w", at+1, err)
 		}
 		r.Losses = append(r.Losses, loss)
+		if (math.IsNaN(loss) || math.IsInf(loss, 0)) && t.Skipped() == 0 { // one that is scaled is skipped, and may recover
+			return r, fmt.Errorf("step %d: %w: lower --lr, --clip gradients, or look for such numbers in %s", at+1, errDiverged, f.data)
+		}
 		r.Rate = float64(len(r.Losses)) / time.Since(start).Seconds()
 		bar.step(fmt.Sprintf("loss %.5g, %.1f steps/s", loss, r.Rate))
 		if f.every > 0 && t.Count()%f.every == 0 && t.Count() < f.steps {
@@ -200,7 +240,7 @@ func (f *trainFlags) train(cmd *cobra.Command, t *emily.Trainer, s train.Schedul
 			}
 		}
 	}
-	r.Steps = t.Count()
+	r.Steps, r.Skipped, r.Scale = t.Count(), t.Skipped(), t.LossScale()
 	return r, nil
 }
 

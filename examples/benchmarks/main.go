@@ -22,6 +22,7 @@ import (
 	"github.com/emilyc/emily"
 	"github.com/emilyc/emily/conformance"
 	"github.com/emilyc/emily/ir"
+	"github.com/emilyc/emily/lower/mlx"
 )
 
 // options are the flags.
@@ -30,6 +31,7 @@ type options struct {
 	gpu      bool
 	bf16     bool
 	compiled bool
+	tuning   mlx.Tuning
 	rounds   int
 	runs     int
 	engines  []string
@@ -37,10 +39,11 @@ type options struct {
 
 func main() {
 	var o options
-	var only, engines string
+	var only, engines, without string
 	flag.BoolVar(&o.gpu, "gpu", false, "the models and sizes for a GPU")
 	flag.BoolVar(&o.bf16, "bf16", false, "compute in bfloat16")
 	flag.BoolVar(&o.compiled, "compiled", false, "run Emily's programs under mx::compile")
+	flag.StringVar(&without, "without", "", "steps of lowering for a GPU to leave out: stretches, packing, vectors")
 	flag.IntVar(&o.rounds, "rounds", 7, "how often the engines take turns")
 	flag.IntVar(&o.runs, "runs", 0, "runs of each engine in a round; 0 for as many as take half a second")
 	flag.StringVar(&only, "only", "", "benchmarks whose name holds this")
@@ -49,6 +52,9 @@ func main() {
 	if flag.NArg() != 1 || o.rounds < 1 {
 		flag.Usage()
 		os.Exit(2)
+	}
+	if err := o.leaveOut(without); err != nil {
+		log.Fatal(err)
 	}
 	o.graphs, o.engines = flag.Arg(0), strings.Split(engines, ",")
 	list := onCPU
@@ -119,7 +125,23 @@ func compare(ctx context.Context, w io.Writer, b benchmark, o options) error {
 	return err
 }
 
+// leaveOut turns off steps of lowering, by their names.
+func (o *options) leaveOut(names string) error {
+	steps := map[string]*mlx.Switch{"stretches": &o.tuning.Stretches, "packing": &o.tuning.Packing, "vectors": &o.tuning.Vectors}
+	for name := range strings.SplitSeq(names, ",") {
+		if name == "" {
+			continue
+		}
+		if steps[name] == nil {
+			return fmt.Errorf("-without %s: use stretches, packing or vectors", name)
+		}
+		*steps[name] = mlx.Off
+	}
+	return nil
+}
+
 func (o options) compileOptions() (list []emily.CompileOption) {
+	list = append(list, emily.WithTuning(o.tuning))
 	if o.bf16 {
 		list = append(list, emily.WithPrecision(ir.BF16))
 	}

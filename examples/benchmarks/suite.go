@@ -29,7 +29,7 @@ var onCPU = []benchmark{
 }
 
 var onGPU = []benchmark{
-	{"distilbert-base 32×128", "distilbert-base", "distilbert:12", map[string]int64{"input_ids.0": 32, "input_ids.1": 128}},
+	{"distilbert-base 32×128", "distilbert-base", "distilbert:12", map[string]int64{"input_ids.0": 32, "input_ids.1": 128, "attention_mask.0": 32}},
 	{"vit-base ×32", "vit-base", "vit:12", map[string]int64{"pixel_values.0": 32}},
 	{"qwen3-0.6b prefill 512", "qwen3-0.6b", "qwen3", decoder(512, 0)},
 	{"qwen3-0.6b decode", "qwen3-0.6b", "qwen3", decoder(1, 512)},

@@ -1,7 +1,8 @@
 // Command train trains a small network on data that it makes itself, writes it as ONNX, and says how much of new data that model gets right.
 //
-//	go run ./examples/train mlp mlp.onnx    # two spirals
-//	go run ./examples/train cnn cnn.onnx    # which way lines run in an image
+//	go run ./examples/train mlp mlp.onnx                    # two spirals
+//	go run ./examples/train cnn cnn.onnx                    # which way lines run in an image
+//	go run ./examples/train transformer transformer.onnx    # sequences from the end
 package main
 
 import (
@@ -20,19 +21,18 @@ import (
 	"github.com/emilyc/emily/passes/train"
 )
 
-// task is a network for classes of samples.
+// task is a network for samples that have labels.
 type task struct {
-	network func(*rand.Rand) (*ir.Module, error) // x to logits f32[n, classes]
-	sample  func(r *rand.Rand, class int, x []float32)
-	shape   []int // of x, for one sample
-	classes int
+	network func(*rand.Rand) (*ir.Module, error)             // x [n, …] to logits f32[n, classes, …]
+	batch   func(r *rand.Rand, n int) (x, labels *ir.Tensor) // n samples, and labels i64[n, …]
 	steps   int
 	rate    float64
 }
 
 var tasks = map[string]task{
-	"mlp": {network: perceptron, sample: spiral, shape: []int{2}, classes: 2, steps: 600, rate: .01},
-	"cnn": {network: convolutional, sample: lines, shape: []int{1, 8, 8}, classes: 3, steps: 150, rate: .02},
+	"mlp":         {perceptron, images(spiral, 2, 2), 600, .01},
+	"cnn":         {convolutional, images(lines, 3, 1, 8, 8), 150, .02},
+	"transformer": {transformer, reversed, 200, .01},
 }
 
 const (
@@ -112,24 +112,27 @@ func (t task) accuracy(ctx context.Context, path string) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	logits, right := ir.View[float32](outputs["logits"].(*ir.Tensor)), 0
+	best, right := likeliest(outputs["logits"].(*ir.Tensor)), 0
 	for i, want := range ir.View[int64](labels) {
-		row := logits[i*t.classes : (i+1)*t.classes]
-		if slices.Index(row, slices.Max(row)) == int(want) {
+		if best[i] == want {
 			right++
 		}
 	}
-	return float64(right) / testSize, nil
+	return float64(right) / float64(len(best)), nil
 }
 
-// batch is n samples, class after class, and their labels i64[n].
-func (t task) batch(r *rand.Rand, n int) (x, labels *ir.Tensor) {
-	x, labels = ir.NewTensor(ir.F32, append([]int{n}, t.shape...)...), ir.NewTensor(ir.I64, n)
-	size := x.Len() / n
-	for i := range n {
-		class := i % t.classes
-		ir.View[int64](labels)[i] = int64(class)
-		t.sample(r, class, ir.View[float32](x)[i*size:(i+1)*size])
+// likeliest are the classes of the largest of logits [n, classes, …].
+func likeliest(logits *ir.Tensor) []int64 {
+	values, n, classes := ir.View[float32](logits), logits.Shape[0], logits.Shape[1]
+	inner := len(values) / (n * classes)
+	best := make([]int64, n*inner)
+	for i := range best {
+		first := i/inner*classes*inner + i%inner
+		for c := range classes {
+			if values[first+c*inner] > values[first+int(best[i])*inner] {
+				best[i] = int64(c)
+			}
+		}
 	}
-	return x, labels
+	return best
 }

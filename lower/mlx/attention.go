@@ -214,13 +214,21 @@ func lowerRope(l *lowering, op *ir.Op) {
 		if first, ok := at.KnownInts(); ok && at.Rank() == 0 {
 			start = first[0]
 		} else {
-			offset = l.once(ropeKey{region: op.Region, a: at}, func() []Reg { return []Reg{l.cast(l.reg(at), at.DType(), ir.I32)} })[0]
+			offset = l.once(ropeKey{region: op.Region, a: at}, func() []Reg { return []Reg{l.offset(at)} })[0]
 		}
 		y := l.b.Call(Rope, l.in(op, 0, d), offset, waves, dims, a.Interleaved, 0.0, 1.0, start)
 		l.set(op, l.cast(y, d, x.DType()))
 	default:
 		l.set(op, l.rotate(op, n))
 	}
+}
+
+// offset is the place of the first element, or of each sequence's, as mx.fast.rope takes it.
+func (l *lowering) offset(at *ir.Value) Reg {
+	if d, ok := at.KnownDims(); ok && at.Rank() == 0 {
+		return l.b.Call(DimScalar, d[0], ir.I32)
+	}
+	return l.cast(l.reg(at), at.DType(), ir.I32)
 }
 
 // ropeKey is what ropes share: wave lengths or an offset, of one value; or tables, for places of x.

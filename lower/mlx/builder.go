@@ -17,6 +17,7 @@ type Builder struct {
 	loc    ir.LocID
 	kind   ir.Kind
 	consts map[constKey]int
+	fuse   bool // Finish makes stretches
 	err    error
 }
 
@@ -365,8 +366,8 @@ func (p *Plan) resultName(i int) string {
 	return fmt.Sprintf("output %q", p.Outputs[min(i, len(p.Outputs)-1)].Name)
 }
 
-// Finish removes dead calls, moves what depends on constants only into the setup program, numbers the registers
-// anew and notes their last uses.
+// Finish removes dead calls, moves what depends on constants only into the setup program, makes stretches of elementwise calls where
+// Options say so, numbers the registers anew and notes their last uses.
 func (b *Builder) Finish() (*Plan, error) {
 	p := b.plan
 	main := p.Programs[p.Main]
@@ -381,6 +382,6 @@ func (b *Builder) Finish() (*Plan, error) {
 	if b.err != nil {
 		return nil, b.err
 	}
-	finish(p)
+	finish(p, b.fuse)
 	return p, nil
 }

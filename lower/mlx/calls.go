@@ -195,7 +195,8 @@ const (
 	Inner
 	Outer
 	Kron
-	AddMM // c, a, b: beta·c + alpha·(a @ b)
+	AddMM  // c, a, b: beta·c + alpha·(a @ b)
+	Linear // c, a, b: c + a @ b; of a single row, product and sum are made apart: MLX on CUDA has a kernel for the product, which addmm does not use
 	Einsum
 	TensorDot
 	Softmax
@@ -248,6 +249,7 @@ const (
 	Assert    // of a bool tensor: the run fails, when its outputs are evaluated, unless it is true everywhere
 	If        // cond, then's operands, else's operands
 	Loop      // trip?, cond?, carried, empties, captures; body(i, cond, carried, captures) -> cond, carried, scanned
+	Compiled  // the operands of program, whose calls are all elementwise: mx::compile makes a kernel of them
 	Scan      // states, sequences, empties, captures; body(states, elements, captures) -> states, scanned
 	// lists, which are sequences and, of at most one element, optionals; positions count from the end where they are negative,
 	// and one that is out of range fails the run
@@ -422,6 +424,7 @@ var Calls = [NumCalls]CallInfo{
 
 	MatMul: bin("matmul"), Inner: bin("inner"), Outer: bin("outer"), Kron: bin("kron"),
 	AddMM:     fn("addmm", 3, "mx.addmm({0}, {1}, {2}, {alpha}, {beta})", float("alpha"), float("beta")),
+	Linear:    fn("linear", 3, "_linear({0}, {1}, {2})"),
 	Einsum:    opt("einsum", 1, -1, "mx.einsum({subscripts}, {0*})", text("subscripts")),
 	TensorDot: fn("tensordot", 2, "mx.tensordot({0}, {1}, [{a}, {b}])", ints("a"), ints("b")),
 	Softmax:   fn("softmax", 1, "mx.softmax({0}, axis={axes}, precise={precise})", ints("axes"), boolean("precise")),
@@ -483,6 +486,7 @@ var Calls = [NumCalls]CallInfo{
 		program("then"), program("else"), integer("n"))),
 	Loop: multi(-1, opt("loop", 2, -1, "_loop({0}, {1}, {body}, {carried}, {scans}, [{2*}])",
 		program("body"), integer("carried"), integer("scans"))),
+	Compiled: multi(-1, opt("compiled", 0, -1, "_compiled({program})({0*})", program("program"))),
 	Scan: multi(-1, opt("scan", 1, -1, "_scan({body}, {states}, {sequences}, {scans}, [{0*}])",
 		program("body"), integer("states"), integer("sequences"), integer("scans"))),
 

@@ -159,14 +159,23 @@ func lowerScatterElements(l *lowering, op *ir.Op) {
 	x, idx, a := op.Args[0], op.Args[1], op.Attrs.(*ir.ScatterAttrs)
 	coords := l.coordinates(idx.Shape(), idx.Rank())
 	coords[a.Axis] = l.indices(l.reg(idx), idx, x.Shape()[a.Axis])
-	l.set(op, l.b.Call(scatters[a.Reduction], l.reg(x), l.reg(op.Args[2]), coords))
+	l.scatter(op, a.Reduction, coords)
 }
 
 // lowerScatterND: mx scatter with the index tuples taken apart.
 func lowerScatterND(l *lowering, op *ir.Op) {
-	x, idx, upd, a := op.Args[0], op.Args[1], op.Args[2], op.Attrs.(*ir.ScatterAttrs)
-	tuple := l.tuple(idx, x.Shape())
-	l.set(op, l.b.Call(scatters[a.Reduction], l.reg(x), l.reg(upd), tuple))
+	l.scatter(op, op.Attrs.(*ir.ScatterAttrs).Reduction, l.tuple(op.Args[1], op.Args[0].Shape()))
+}
+
+// scatter combines updates at the places; those of halves are added up in f32.
+func (l *lowering) scatter(op *ir.Op, reduction string, places []Reg) {
+	d := op.Result().DType()
+	acc := d
+	if reduction == "add" || reduction == "mul" {
+		acc = accumulator(d)
+	}
+	x, updates := l.cast(l.reg(op.Args[0]), d, acc), l.cast(l.reg(op.Args[2]), d, acc)
+	l.set(op, l.cast(l.b.Call(scatters[reduction], x, updates, places), acc, d))
 }
 
 // lowerTopK: the first of mx.argsort, which is stable and has NaN last. For the greatest elements the axis is reversed before

@@ -29,7 +29,27 @@ const (
 type Options struct {
 	Device   Device
 	Fallback Fallback
+	Tuning   Tuning
 }
+
+// Switch says whether a step of lowering is taken.
+type Switch uint8
+
+// The positions. By default a step is taken for a GPU, where launches of kernels cost what they do not on a CPU.
+const (
+	ForGPU Switch = iota
+	On
+	Off
+)
+
+// Tuning are steps that change the speed of a plan, and its results by roundings only. See docs/lowering.md.
+type Tuning struct {
+	Stretches Switch // stretches of elementwise calls are compiled
+	Packing   Switch // products of one operand become one product
+	Vectors   Switch // a product of a single row and the sum behind it are two calls
+}
+
+func (o Options) takes(s Switch) bool { return s == On || s == ForGPU && o.Device == GPU }
 
 // Rule makes the MLX calls for ops of one kind.
 type Rule struct {

@@ -45,7 +45,7 @@ func TestLowerGolden(t *testing.T) {
 	}
 	covered := map[ir.Kind]bool{}
 	for _, path := range files {
-		t.Run(filepath.Base(path), func(t *testing.T) { goldens(t, path, covered) })
+		t.Run(filepath.Base(path), func(t *testing.T) { goldens(t, path, mlx.Options{}, covered) })
 	}
 	for k := range ir.NumKinds {
 		if mlx.Rules[k].Lower != nil && !covered[k] {
@@ -54,7 +54,16 @@ func TestLowerGolden(t *testing.T) {
 	}
 }
 
-func goldens(t *testing.T, path string, covered map[ir.Kind]bool) {
+// TestLowerGPUGolden does so for what plans for a GPU have of their own.
+func TestLowerGPUGolden(t *testing.T) {
+	for _, name := range []string{"stretch", "pack"} {
+		t.Run(name, func(t *testing.T) {
+			goldens(t, filepath.Join("testdata", "gpu", name+".txtar"), mlx.Options{Device: mlx.GPU}, map[ir.Kind]bool{})
+		})
+	}
+}
+
+func goldens(t *testing.T, path string, opts mlx.Options, covered map[ir.Kind]bool) {
 	a, err := txtar.ParseFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +80,7 @@ func goldens(t *testing.T, path string, covered map[ir.Kind]bool) {
 		}
 		m := parseIR(t, string(f.Data))
 		m.Main().Body.Walk(func(op *ir.Op) { covered[op.Kind] = true })
-		plan, err := mlx.Lower(m, mlx.Options{})
+		plan, err := mlx.Lower(m, opts)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue

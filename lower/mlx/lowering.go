@@ -20,6 +20,8 @@ type lowering struct {
 	count     int                  // of made-up names
 	shared    map[any][]Reg        // what ops of a kind make together, by what it is made of
 	caches    map[*ir.Op]*cache    // that a session keeps, by the concat, and the cast before it
+	packOf    map[packKey]*pack
+	ahead     map[*ir.Op]bool // ops that were lowered before their turn
 }
 
 // layout is an order of axes. MLX convolves with channels last, ONNX first; values stay as they come out of a
@@ -35,10 +37,12 @@ const (
 type home struct{ regs [2]Reg }
 
 func newLowering(m *ir.Module, opts Options) *lowering {
+	b := NewBuilder(m)
+	b.fuse = opts.takes(opts.Tuning.Stretches)
 	return &lowering{
-		b: NewBuilder(m), rules: &Rules, opts: opts,
+		b: b, rules: &Rules, opts: opts,
 		homes: map[*ir.Value]*home{}, multiples: map[*ir.Value]multiple{}, bound: map[ir.Dim]bool{}, facts: map[ir.Dim][]ir.Fact{}, shared: map[any][]Reg{},
-		caches: map[*ir.Op]*cache{},
+		caches: map[*ir.Op]*cache{}, packOf: map[packKey]*pack{}, ahead: map[*ir.Op]bool{},
 	}
 }
 
@@ -136,7 +140,7 @@ func (l *lowering) isNew(d ir.Dim) bool { return d.Op() == ir.DimSym && !l.bound
 
 // lower runs the rule of op. Results whose elements are known integers get a register only when someone asks.
 func (l *lowering) lower(op *ir.Op) {
-	if op.Kind == ir.Yield || l.b.Err() != nil || op.Kind != ir.Const && l.known(op.Results) {
+	if op.Kind == ir.Yield || l.b.Err() != nil || l.ahead[op] || op.Kind != ir.Const && l.known(op.Results) {
 		return
 	}
 	l.b.For(op)

@@ -27,6 +27,10 @@ func limitMatMul(op *ir.Op, opts Options) string {
 // lowerMatMul: mx.matmul, which is of floats only.
 func lowerMatMul(l *lowering, op *ir.Op) {
 	a, d := l.reg(op.Args[0]), op.Result().DType()
+	if r := l.packed(op); r != Absent {
+		l.set(op, r)
+		return
+	}
 	if d.IsFloat() {
 		l.set(op, l.b.Call(MatMul, a, l.factor(op.Args[1])))
 		return
@@ -41,9 +45,14 @@ func (l *lowering) factor(v *ir.Value) Reg {
 	if l.opts.Device != GPU || v.Rank() != 2 || !isWeight(v) {
 		return r
 	}
-	turn := func(r Reg) Reg { return l.b.Call(Transpose, r, []int{1, 0}) }
-	return turn(l.b.Call(Contiguous, turn(r)))
+	return l.once(factorKey{v}, func() []Reg {
+		turn := func(r Reg) Reg { return l.b.Call(Transpose, r, []int{1, 0}) }
+		return []Reg{turn(l.b.Call(Contiguous, turn(r)))}
+	})[0]
 }
+
+// factorKey is what products with the same weights share.
+type factorKey struct{ weights *ir.Value }
 
 // isWeight reports whether v is a constant, cast or transposed maybe.
 func isWeight(v *ir.Value) bool {
@@ -55,14 +64,30 @@ func isWeight(v *ir.Value) bool {
 
 // lowerLinear: mx.addmm, whose alpha and beta take in the factor of x, and the one that the user of the result wants.
 func lowerLinear(l *lowering, op *ir.Op) {
+	if r := l.packed(op); r != Absent {
+		l.set(op, r)
+		return
+	}
 	x, factor := l.asMultiple(op.Args[0])
-	s := wantedBy(op.Result())
+	s := l.wantedBy(op.Result())
+	if s == 1 && factor == 1 && op.Args[1].Rank() == 2 && isWeight(op.Args[1]) {
+		l.set(op, l.addProduct(l.reg(op.Args[2]), x, l.factor(op.Args[1])))
+		return
+	}
 	r := l.b.Call(AddMM, l.reg(op.Args[2]), x, l.factor(op.Args[1]), s*factor, s)
 	if s == 1 {
 		l.set(op, r)
 		return
 	}
 	l.setMultiple(op, r, 1/s)
+}
+
+// addProduct is c + x·w for a matrix w of weights.
+func (l *lowering) addProduct(c, x, w Reg) Reg {
+	if l.opts.takes(l.opts.Tuning.Vectors) {
+		return l.b.Call(Linear, c, x, w)
+	}
+	return l.b.Call(AddMM, c, x, w, 1.0, 1.0)
 }
 
 // intMatMul is exact modulo 2ⁿ for integers of n bits: it adds products of 16-bit limbs in float64. Limb i of a times

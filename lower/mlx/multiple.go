@@ -16,7 +16,7 @@ type multiple struct {
 // setMultiple gives op's first result as factor · r, where that is exact enough: MLX's factors are f32, and in halves r might overflow.
 func (l *lowering) setMultiple(op *ir.Op, r Reg, factor float64) {
 	v := op.Result()
-	if v.DType() != ir.F32 || l.layout != channelsFirst {
+	if v.DType() != ir.F32 || l.freeFactors() || l.layout != channelsFirst {
 		l.set(op, l.b.Call(Multiply, r, l.b.Scalar(v.DType(), factor)))
 		return
 	}
@@ -32,9 +32,12 @@ func (l *lowering) asMultiple(v *ir.Value) (r Reg, factor float64) {
 	return l.reg(v), 1
 }
 
+// freeFactors: inside a stretch a factor costs nothing, and as MLX's beta it would keep the sum out of the product's kernel.
+func (l *lowering) freeFactors() bool { return l.opts.takes(l.opts.Tuning.Stretches) }
+
 // wantedBy is the factor with which the only user of v would take it, 1 where it has none to wish for.
-func wantedBy(v *ir.Value) float64 {
-	if v.DType() != ir.F32 || !v.HasOneUse() || v.Uses()[0].Op.Kind != ir.Gelu {
+func (l *lowering) wantedBy(v *ir.Value) float64 {
+	if v.DType() != ir.F32 || l.freeFactors() || !v.HasOneUse() || v.Uses()[0].Op.Kind != ir.Gelu {
 		return 1
 	}
 	return geluScale(v.Uses()[0].Op)

@@ -118,7 +118,7 @@ func (e *pyEmitter) helpers() ([]string, error) {
 		}
 		return nil
 	}
-	if e.plan.uses(Assert) {
+	if e.plan.Uses(Assert) {
 		if err := visit("_settle("); err != nil {
 			return nil, err
 		}
@@ -239,7 +239,7 @@ func (e *pyEmitter) main(setup string) {
 	}
 	e.printf("\n%s    if _setup is None:\n        _setup = %s\n        mx.eval(_setup)\n", strings.Join(binds, ""), setup)
 	e.printf("    outputs = %s(*[inputs[n] for n, _ in INPUTS], *_setup)\n", e.funcs[e.plan.Main])
-	if e.plan.uses(Assert) {
+	if e.plan.Uses(Assert) {
 		e.printf("    _settle(outputs)\n")
 	}
 	e.printf("    return outputs\n")
@@ -394,8 +394,8 @@ func pyFloat(f float64) string {
 // pyString is a Python literal: strconv's escapes are a subset of Python's.
 func pyString(s string) string { return strconv.QuoteToASCII(s) }
 
-// uses reports whether p has a call of that kind.
-func (p *Plan) uses(op CallID) bool {
+// Uses reports whether p has a call of that kind.
+func (p *Plan) Uses(op CallID) bool {
 	return slices.ContainsFunc(p.Programs, func(g *Program) bool {
 		return slices.ContainsFunc(g.Calls, func(c Call) bool { return c.Op == op })
 	})

@@ -2,7 +2,7 @@ package mlx
 
 // pyHead starts every emitted program.
 const pyHead = `
-import argparse, base64, ctypes, json, os, time
+import argparse, base64, ctypes, functools, json, os, time
 
 if os.environ.get("EMILY_BLAS"):  # a BLAS to load before MLX, as the native runtime does
     ctypes.CDLL(os.environ["EMILY_BLAS"], mode=ctypes.RTLD_GLOBAL)
@@ -211,6 +211,11 @@ def _scan(body, states, sequences, scans, rest):
             row.append(o)
         mx.eval(state, [row[-1] for row in rows])
     return state + _stacked(rows, rest[:scans])`,
+	"_linear": `
+def _linear(c, a, b):
+    return a @ b + c if a.size == a.shape[-1] else mx.addmm(c, a, b)`,
+	"_compiled": `
+_compiled = functools.cache(mx.compile)`,
 	"_reserve": `
 def _reserve(buffer, shape, axis, length, dtype):
     if length == 0:

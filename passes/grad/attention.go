@@ -17,14 +17,16 @@ func gradAttention(t *tape) {
 	matmul := func(x, y *ir.Value) *ir.Value { return t.b.Op(ir.MatMul, nil, x, y) }
 	d := s.shared(t.d(0))
 	t.give(2, func() *ir.Value { return t.shapedAs(matmul(t.matrixT(s.shared(s.weights)), d), s.v, t.x(2)) })
-	dp := s.perHead(matmul(d, t.matrixT(s.v)))
-	total := t.sum(t.b.Mul(dp, s.weights), []int64{3}, true)
-	ds := t.b.Mul(s.weights, t.b.Sub(dp, total))
+	weights, dp := t.wide(s.weights), t.wide(s.perHead(matmul(d, t.matrixT(s.v))))
+	total := t.sum(t.b.Mul(dp, weights), []int64{3}, true)
+	ds := t.cast(t.b.Mul(weights, t.b.Sub(dp, total)), t.x(0).DType())
 	if s.empty != nil {
 		ds = t.unless(s.empty, ds)
 	}
 	t.give(3, func() *ir.Value { return ds })
-	t.give(4, func() *ir.Value { return t.sum(t.b.Mul(s.sink, t.f(ir.Neg, total)), []int64{0, 2, 3}, false) })
+	t.give(4, func() *ir.Value {
+		return t.cast(t.sum(t.b.Mul(t.wide(s.sink), t.f(ir.Neg, total)), []int64{0, 2, 3}, false), t.x(4).DType())
+	})
 	scaled := s.shared(t.scaled(ds, t.op.Attrs.(*ir.AttentionAttrs).Scale))
 	t.give(0, func() *ir.Value { return t.fit(matmul(scaled, s.k), t.x(0)) })
 	t.give(1, func() *ir.Value { return t.shapedAs(matmul(t.matrixT(scaled), s.q), s.k, t.x(1)) })

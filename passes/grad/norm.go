@@ -10,8 +10,8 @@ import (
 func gradSoftmax(t *tape) {
 	axes := []int64{t.op.Attrs.(*ir.AxisAttrs).Axis}
 	t.give(0, func() *ir.Value {
-		y := t.op.Result()
-		return t.b.Mul(y, t.b.Sub(t.d(0), t.sum(t.b.Mul(t.d(0), y), axes, true)))
+		y, d := t.wide(t.op.Result()), t.wide(t.d(0))
+		return t.cast(t.b.Mul(y, t.b.Sub(d, t.sum(t.b.Mul(d, y), axes, true))), t.x(0).DType())
 	})
 }
 
@@ -19,7 +19,8 @@ func gradSoftmax(t *tape) {
 func gradLogSoftmax(t *tape) {
 	axes := []int64{t.op.Attrs.(*ir.AxisAttrs).Axis}
 	t.give(0, func() *ir.Value {
-		return t.b.Sub(t.d(0), t.b.Mul(t.f(ir.Exp, t.op.Result()), t.sum(t.d(0), axes, true)))
+		y, d := t.wide(t.op.Result()), t.wide(t.d(0))
+		return t.cast(t.b.Sub(d, t.b.Mul(t.f(ir.Exp, y), t.sum(d, axes, true))), t.x(0).DType())
 	})
 }
 

@@ -20,12 +20,12 @@ type rule struct {
 const mask = 3
 
 // rules say what becomes half. MLX sums products, norms, softmax and attention of halves in f32; where its call does not, the
-// lowering casts. Kinds that are not here sum or amplify: exp, pow, rsqrt, reductions, scans.
+// lowering casts. Kinds that are not here sum or amplify: exp, pow, rsqrt, log_softmax of which losses are means, reductions, scans.
 var rules = [ir.NumKinds]rule{
 	ir.MatMul: {use: product}, ir.Linear: {use: product}, ir.Conv: {use: product}, ir.Attention: {use: product},
 	ir.Rope: {use: product, keeps: isFrequency},
 
-	ir.Softmax: {use: follows}, ir.LogSoftmax: {use: follows}, ir.LayerNorm: {use: follows}, ir.RMSNorm: {use: follows},
+	ir.Softmax: {use: follows}, ir.LayerNorm: {use: follows}, ir.RMSNorm: {use: follows},
 	ir.BatchNorm: {use: follows, keeps: isStatistic},
 
 	ir.Abs: {use: follows}, ir.Neg: {use: follows}, ir.Erf: {use: follows}, ir.Tanh: {use: follows}, ir.Sigmoid: {use: follows},

@@ -6,11 +6,11 @@ import (
 	"github.com/emilyc/emily/ir"
 )
 
-// addLoss appends mse or cross_entropy to f as an output, and returns the name of the output that is the loss.
+// addLoss appends mse or cross_entropy to f as an output, and returns the name of the output that is the loss: f32[], if it is of one element.
 func addLoss(f *ir.Func, o Options) (string, error) {
 	build := losses[o.Loss]
 	if build == nil || slices.Contains(f.Outputs, o.Loss) {
-		return o.Loss, nil
+		return o.Loss, scalar(f, slices.Index(f.Outputs, o.Loss))
 	}
 	at := slices.Index(f.Outputs, o.Output)
 	if o.Output == "" && len(f.Outputs) == 1 {
@@ -25,17 +25,38 @@ func addLoss(f *ir.Func, o Options) (string, error) {
 		}
 	}
 	y := f.Results()[at]
-	last := f.Body.Terminator()
-	f.Body.Ops = f.Body.Ops[:len(f.Body.Ops)-1]
-	last.Detach()
+	reopen(f)
 	b := &emitter{Builder: ir.NewBuilder(f.Body)}
+	b.Loc = f.Module.AddLoc(ir.Loc{File: f.Module.Name, Node: Labels, OpType: o.Loss})
 	loss, err := build(b, f, y)
 	if err != nil {
 		return "", err
 	}
 	b.Yield(loss)
 	f.Outputs = []string{o.Loss}
-	return o.Loss, b.Err()
+	return o.Loss, scalar(f, 0)
+}
+
+// scalar makes f32[] of an output that is one float.
+func scalar(f *ir.Func, at int) error {
+	if at < 0 {
+		return nil // grad.Build says that it is not there
+	}
+	v := f.Results()[at]
+	if !v.Type.IsTensor() || !v.DType().IsFloat() || !f.Body.Reduce(v.Shape().NumElements()).Is(1) || v.Type.Equal(ir.TensorOf(ir.F32)) {
+		return nil
+	}
+	results := reopen(f)
+	b := ir.NewBuilder(f.Body)
+	if v.DType() != ir.F32 {
+		v = b.Op(ir.Cast, &ir.CastAttrs{To: ir.F32}, v)
+	}
+	if v.Rank() > 0 {
+		v = b.Op(ir.Reshape, &ir.ReshapeAttrs{}, v, b.Dims())
+	}
+	results[at] = v
+	b.Yield(results...)
+	return b.Err()
 }
 
 var losses = map[string]func(b *emitter, f *ir.Func, y *ir.Value) (*ir.Value, error){"mse": mse, "cross_entropy": crossEntropy}

@@ -27,10 +27,32 @@ func NewOptimizer(name string) (Optimizer, error) {
 	case "lion":
 		o.Beta2 = 0.99
 	}
-	return o, o.check()
+	return o, o.Check()
 }
 
-func (o Optimizer) check() error {
+// String is the name with the hyperparameters that the rule reads.
+func (o Optimizer) String() string {
+	s := o.Name
+	for _, h := range []struct {
+		name  string
+		value float64
+		used  bool
+	}{
+		{"momentum", o.Momentum, o.Name == "momentum" || o.Name == "nesterov"},
+		{"beta1", o.Beta1, o.Name == "adam" || o.Name == "adamw" || o.Name == "lion"},
+		{"beta2", o.Beta2, o.Name == "adam" || o.Name == "adamw" || o.Name == "lion"},
+		{"epsilon", o.Epsilon, o.Name == "adam" || o.Name == "adamw" || o.Name == "adagrad"},
+		{"decay", o.Decay, o.Decay != 0},
+	} {
+		if h.used {
+			s += fmt.Sprintf(" %s=%v", h.name, h.value)
+		}
+	}
+	return s
+}
+
+// Check says what of the name and the hyperparameters is out of range.
+func (o Optimizer) Check() error {
 	if rules[o.Name] == nil {
 		return fmt.Errorf("unknown optimiser %q: use one of %s", o.Name, ir.NameList(slices.Sorted(maps.Keys(rules))))
 	}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/emilyc/emily/ir"
 	"github.com/emilyc/emily/passes/grad"
+	"github.com/emilyc/emily/passes/precision"
+	"github.com/emilyc/emily/passes/rewrite"
 )
 
 // Options say what a step does.
@@ -17,6 +19,26 @@ type Options struct {
 	Params    []string  // what is trained; none is all that the loss depends on but the running statistics of batch_norm
 	Optimizer Optimizer // its hyperparameters
 	ClipNorm  float64   // gradients are scaled down to this global norm; 0 leaves them (Pascanu and others 2013)
+	Precision ir.DType  // f16 or bf16: the model and its gradients are computed in that; parameters, states and built-in losses stay f32. 0 is f32
+	Scaling   Scaling   // of the loss; the zero value is DefaultScaling for f16, and none else
+}
+
+// recipe says what decides how a step goes on from the values of the last.
+func (o Options) recipe() string {
+	s := fmt.Sprintf("%s of the loss %s", o.Optimizer, o.Loss)
+	if o.Output != "" {
+		s += fmt.Sprintf(" of %s", o.Output)
+	}
+	if o.ClipNorm > 0 {
+		s += fmt.Sprintf(", gradients clipped to %v", o.ClipNorm)
+	}
+	if o.Precision != ir.F32 {
+		s += fmt.Sprintf(", in %s", o.Precision)
+	}
+	if o.Scaling.on() {
+		s += fmt.Sprintf(", the loss scaled by %+v", o.Scaling)
+	}
+	return s
 }
 
 // Names of what Build adds to the inputs of a model.
@@ -31,9 +53,10 @@ type Step struct {
 	// Module's inputs are Values, then the model's own, the labels where the loss has some, the rate and the count. Its outputs are
 	// the loss in f32, and the next Values.
 	Module *ir.Module
-	Names  []string     // of Values: parameters, then their states, named as these are with the slot after them
+	Names  []string     // of Values: parameters, then their states, named as these are with the slot after them, then LossScale, GoodSteps and Skipped where there is scaling
 	Params int          // how many of Values are parameters
 	Values []*ir.Tensor // of the model, and states of zeros; parameters view the model's file
+	Recipe string       // the options that matter, for people, and for a checkpoint to tell whether it fits
 }
 
 // Build makes the step of m. m does not change.
@@ -41,11 +64,8 @@ type Step struct {
 // Errors are *ir.Error: of a name that is not there or taken, of a loss that is no scalar, of an op that has no gradient, of a parameter that is
 // not f32; and of options that are out of range.
 func Build(m *ir.Module, o Options) (*Step, error) {
-	if err := o.Optimizer.check(); err != nil {
+	if err := o.check(); err != nil {
 		return nil, err
-	}
-	if !(o.ClipNorm >= 0) {
-		return nil, fmt.Errorf("a norm of %v to clip gradients to: give a positive number, or 0 for none", o.ClipNorm)
 	}
 	c := m.Clone()
 	if c.Main() == nil {
@@ -66,60 +86,83 @@ func Build(m *ir.Module, o Options) (*Step, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := free(c.Main()); err != nil {
+		return nil, err
+	}
+	if o.Precision != ir.F32 { // before the loss, which stays f32
+		if err := precision.Run(o.Precision)(c, &rewrite.Context{}); err != nil {
+			return nil, err
+		}
+	}
 	loss, err := addLoss(c.Main(), o)
 	if err != nil {
 		return nil, err
 	}
-	g, err := grad.Build(c, grad.Options{Loss: loss, Wrt: names, Value: true})
+	options := grad.Options{Loss: loss, Wrt: names, Value: true}
+	if o.Scaling.on() {
+		options.Cotangent = LossScale
+	}
+	g, err := grad.Build(c, options)
 	if err != nil {
 		return nil, err
 	}
-	s := &Step{Module: g, Names: slices.Clone(names), Params: len(names), Values: values}
+	s := &Step{Module: g, Names: slices.Clone(names), Params: len(names), Values: values, Recipe: o.recipe()}
 	return s, s.update(own, o)
+}
+
+// check fills in what is left out, and says what is out of range.
+func (o *Options) check() error {
+	if err := o.Optimizer.Check(); err != nil {
+		return err
+	}
+	if !(o.ClipNorm >= 0) {
+		return fmt.Errorf("a norm of %v to clip gradients to: give a positive number, or 0 for none", o.ClipNorm)
+	}
+	switch o.Precision {
+	case ir.Invalid:
+		o.Precision = ir.F32
+	case ir.F32, ir.F16, ir.BF16:
+	default:
+		return fmt.Errorf("no training in %s: use f32, f16 or bf16", o.Precision)
+	}
+	if o.Scaling == (Scaling{}) && o.Precision == ir.F16 {
+		o.Scaling = DefaultScaling()
+	}
+	return o.Scaling.check()
 }
 
 // update puts the optimiser behind the gradients, and inputs in the order that Step gives.
 func (s *Step) update(own int, o Options) error {
 	f := s.Module.Main()
-	if err := free(f); err != nil {
-		return err
-	}
-	results := slices.Clone(f.Results())
-	last := f.Body.Terminator()
-	f.Body.Ops = f.Body.Ops[:len(f.Body.Ops)-1]
-	last.Detach()
-	inputs := slices.Clone(f.Body.Params)
-	params := inputs[own : own+s.Params]
-	rest := slices.Concat(inputs[:own], inputs[own+s.Params:])
+	results := reopen(f)
+	loss, grads := results[0], results[1:]
+	params := slices.Clone(f.Body.Params[own : own+s.Params])
+	rest := slices.Concat(f.Body.Params[:own], f.Body.Params[own+s.Params:])
 	b := &emitter{Builder: ir.NewBuilder(f.Body)}
-	grads := results[1:]
+	rate, count := f.Body.AddParam(Rate, ir.TensorOf(ir.F32)), f.Body.AddParam(Count, ir.TensorOf(ir.F32))
+	u := update{emitter: b, o: o.Optimizer, rate: rate, count: count}
+	var sc *scaler
+	if o.Scaling.on() { // the cotangent is the last of rest
+		sc = scaled(b, f, rest[len(rest)-1], o.Scaling)
+		rest, grads = rest[:len(rest)-1], sc.unscaled(grads)
+		u.count = b.sub(count, sc.skipped)
+	}
 	if o.ClipNorm > 0 {
 		grads = b.clip(grads, o.ClipNorm)
 	}
-	u := update{emitter: b, o: o.Optimizer}
-	u.rate, u.count = f.Body.AddParam(Rate, ir.TensorOf(ir.F32)), f.Body.AddParam(Count, ir.TensorOf(ir.F32))
-	rest = append(rest, u.rate, u.count)
-	loss := results[0]
-	if loss.DType() != ir.F32 {
-		loss = b.Op(ir.Cast, &ir.CastAttrs{To: ir.F32}, loss)
+	old, next, err := s.optimise(&u, params, grads)
+	if err != nil {
+		return err
 	}
-	next, states, nextStates := []*ir.Value{loss}, []*ir.Value{}, []*ir.Value{}
-	for i, p := range params {
-		if p.DType() != ir.F32 {
-			return failure(s.Module, ir.DTypeError, "train a model in f32", "the parameter %q is %s", p.Name, p.Type)
-		}
-		var slots []*ir.Value
-		for _, slot := range slotsOf[o.Optimizer.Name] {
-			name := p.Name + "." + slot
-			slots = append(slots, f.Body.AddParam(name, p.Type))
-			s.Names = append(s.Names, name)
-			s.Values = append(s.Values, ir.NewTensor(ir.F32, s.Values[i].Shape...))
-		}
-		q, now := rules[o.Optimizer.Name](&u, p, grads[i], slots)
-		next, states, nextStates = append(next, q), append(states, slots...), append(nextStates, now...)
+	if sc != nil {
+		scale, nextScale := sc.states()
+		next = append(sc.kept(old, next), nextScale...)
+		old = append(old, scale...)
+		s.Names = append(s.Names, LossScale, GoodSteps, Skipped)
+		s.Values = append(s.Values, ir.Scalar(float32(o.Scaling.Init)), ir.Scalar[float32](0), ir.Scalar[float32](0))
 	}
-	b.Yield(append(next, nextStates...)...)
-	f.Body.Params = slices.Concat(params, states, rest)
+	b.Yield(append([]*ir.Value{loss}, next...)...)
+	f.Body.Params = slices.Concat(old, rest, []*ir.Value{rate, count})
 	for i, p := range f.Body.Params {
 		p.Index = int32(i)
 	}
@@ -130,10 +173,39 @@ func (s *Step) update(own int, o Options) error {
 	return b.Err()
 }
 
+// optimise has the rule make the next parameters and states, and gives those before them too.
+func (s *Step) optimise(u *update, params, grads []*ir.Value) (old, next []*ir.Value, err error) {
+	var states, nextStates []*ir.Value
+	for i, p := range params {
+		if p.DType() != ir.F32 {
+			return nil, nil, failure(s.Module, ir.DTypeError, "train a model in f32", "the parameter %q is %s", p.Name, p.Type)
+		}
+		var slots []*ir.Value
+		for _, slot := range slotsOf[u.o.Name] {
+			name := p.Name + "." + slot
+			slots = append(slots, s.Module.Main().Body.AddParam(name, p.Type))
+			s.Names = append(s.Names, name)
+			s.Values = append(s.Values, ir.NewTensor(ir.F32, s.Values[i].Shape...))
+		}
+		q, now := rules[u.o.Name](u, p, grads[i], slots)
+		next, states, nextStates = append(next, q), append(states, slots...), append(nextStates, now...)
+	}
+	return slices.Concat(params, states), slices.Concat(next, nextStates), nil
+}
+
+// reopen takes the terminator off f, and returns its results.
+func reopen(f *ir.Func) []*ir.Value {
+	results := slices.Clone(f.Results())
+	last := f.Body.Terminator()
+	f.Body.Ops = f.Body.Ops[:len(f.Body.Ops)-1]
+	last.Detach()
+	return results
+}
+
 // free checks that no input has a name that a step adds.
 func free(f *ir.Func) error {
 	for _, p := range f.Inputs() {
-		if p.Name == Rate || p.Name == Count {
+		if slices.Contains([]string{Rate, Count, LossScale, GoodSteps, Skipped}, p.Name) {
 			return failure(f.Module, ir.ValueError, "rename it", "the input %q has the name of one that a step adds", p.Name)
 		}
 	}

@@ -152,6 +152,8 @@ func (e *everyCall) networks(x, y mlx.Reg) {
 	e.out(ir.F32, 2, mlx.Inner, x, y)
 	e.out(ir.F32, 2, mlx.Outer, x, y)
 	e.out(ir.F32, 2, mlx.Kron, x, y)
+	e.out(ir.F32, 2, mlx.Linear, x, x, b.Call(mlx.MatMul, yt, x))
+	e.out(ir.F32, 2, mlx.Linear, x, b.Call(mlx.Slice, x, []int{0, 0}, []int{1, 3}, []int{1, 1}), b.Call(mlx.MatMul, yt, x))
 	e.out(ir.F32, 2, mlx.AddMM, b.Call(mlx.MatMul, x, yt), x, yt, 0.5, 2.0)
 	e.out(ir.F32, 2, mlx.Einsum, x, y, "ab,cb->ca")
 	e.out(ir.F32, 2, mlx.TensorDot, x, y, []int{1}, []int{1})
@@ -233,6 +235,11 @@ func (e *everyCall) control(x, i mlx.Reg) {
 		return []mlx.Reg{p[1], b.Call(mlx.Add, p[2], p[2]), p[2]}
 	})
 	empty := b.Call(mlx.Zeros, []int{0, 2, 3}, ir.F32)
+	stretch := b.Sub("stretch", 2, func(p []mlx.Reg) []mlx.Reg {
+		r := b.Call(mlx.Multiply, p[0], b.Scalar(ir.F32, 0.5))
+		return []mlx.Reg{r, b.Call(mlx.AsType, b.Call(mlx.Less, r, p[1]), ir.I32)}
+	})
+	e.outs([]ir.DType{ir.F32, ir.I32}, []int{2, 2}, mlx.Compiled, x, b.Scalar(ir.F32, 1), stretch)
 	e.outs([]ir.DType{ir.F32, ir.F32}, []int{2, 3}, mlx.Loop, b.Int(ir.I64, 11), mlx.Absent, x, empty, body, 1, 1)
 	sum := b.Sub("sum", 2, func(p []mlx.Reg) []mlx.Reg {
 		s := b.Call(mlx.Add, p[0], p[1])

@@ -75,3 +75,84 @@ func TestCompileFallsBack(t *testing.T) {
 	in := f32([]int{2}, 1, 2)
 	same(t, run(t, compiled, in), run(t, plain, in))
 }
+
+// halves is a stretch whose results are as large as x, and as x and w together.
+func halves(b *mlx.Builder, x, w mlx.Reg) (half, sum mlx.Reg) {
+	half = b.Call(mlx.Multiply, x, b.Scalar(ir.F32, 0.5))
+	return half, b.Call(mlx.Add, half, w)
+}
+
+// stretched gives halves' results as they are, and from a call of compiled.
+func stretched(t *testing.T) *Executable {
+	return loaded1(t, func(b *mlx.Builder) {
+		shape := func(names ...string) ir.Type {
+			s := make(ir.Shape, len(names))
+			for i, n := range names {
+				s[i] = ir.Sym(n)
+			}
+			return ir.TensorOf(ir.F32, s...)
+		}
+		x, w := b.Input("x", shape("a", "b")), b.Input("w", shape("c", "d"))
+		half, sum := halves(b, x, w)
+		b.Output("half", shape("a", "b"), half)
+		b.Output("sum", shape("e", "f"), sum)
+		prog := b.Sub("stretch", 2, func(p []mlx.Reg) []mlx.Reg {
+			half, sum := halves(b, p[0], p[1])
+			return []mlx.Reg{half, sum}
+		})
+		out := b.CallN(mlx.Compiled, 2, x, w, prog)
+		b.Output("half2", shape("a", "b"), out[0])
+		b.Output("sum2", shape("e", "f"), out[1])
+	})
+}
+
+// TestStretch: what was traced for sizes that are equal by chance serves no others.
+func TestStretch(t *testing.T) {
+	x := stretched(t)
+	for _, sizes := range [][4]int{{2, 3, 2, 3}, {1, 3, 1, 3}, {1, 3, 5, 3}, {1, 4, 6, 4}, {5, 1, 1, 3}, {1, 1, 1, 1}, {1, 1, 2, 2}, {0, 3, 1, 3}, {0, 3, 0, 1}, {2, 3, 2, 3}} {
+		a, w := ir.NewTensor(ir.F32, sizes[0], sizes[1]), ir.NewTensor(ir.F32, sizes[2], sizes[3])
+		for i := range ir.View[float32](a) {
+			ir.View[float32](a)[i] = float32(i)
+		}
+		for i := range ir.View[float32](w) {
+			ir.View[float32](w)[i] = float32(10 * i)
+		}
+		out := run(t, x, a, w)
+		same(t, out[2:], out[:2])
+	}
+}
+
+// TestStretchFails: an error while MLX traces names the call inside, and leaves the executable in order.
+func TestStretchFails(t *testing.T) {
+	x := loaded1(t, func(b *mlx.Builder) {
+		x, w := b.Input("x", ir.TensorOf(ir.F32, batch)), b.Input("w", ir.TensorOf(ir.F32, ir.Sym("other")))
+		prog := b.Sub("stretch", 2, func(p []mlx.Reg) []mlx.Reg {
+			_, sum := halves(b, p[0], p[1])
+			return []mlx.Reg{sum}
+		})
+		b.Output("sum", ir.TensorOf(ir.F32, batch), b.CallN(mlx.Compiled, 1, x, w, prog)[0])
+	})
+	for range 2 {
+		_, err := x.Run(context.Background(), []ir.Datum{ir.NewTensor(ir.F32, 3), ir.NewTensor(ir.F32, 2)})
+		if e, ok := err.(*MLXError); !ok || !strings.Contains(e.Call, "add") {
+			t.Errorf("got %v, want an error of add", err)
+		}
+	}
+	same(t, run(t, x, f32([]int{2}, 2, 4), f32([]int{2}, 1, 1)), []*ir.Tensor{f32([]int{2}, 2, 3)})
+}
+
+// TestStretchProfile: each call inside is timed by itself.
+func TestStretchProfile(t *testing.T) {
+	x := stretched(t)
+	_, times, err := x.Profile(context.Background(), []ir.Datum{f32([]int{1, 2}, 1, 2), f32([]int{1, 2}, 3, 4)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	runs := map[mlx.CallID]int{}
+	for _, c := range times {
+		runs[c.Call.Op] += c.Runs
+	}
+	if runs[mlx.Add] != 2 || runs[mlx.Multiply] != 2 || runs[mlx.Compiled] != 1 {
+		t.Errorf("ran %v", runs)
+	}
+}

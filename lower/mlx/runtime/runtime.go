@@ -84,7 +84,7 @@ func Load(plan *mlx.Plan, opts Options) (*Executable, error) {
 	gpu := opts.Device == GPU || opts.Device == Auto && lib.hasGPU() && !usesF64(plan)
 	_, needs := plan.NeedsValues()
 	traced := !needs && (opts.Compile || gpu && len(plan.Symbols()) == 0)
-	w, err := nextWorker(lib, gpu, traced)
+	w, err := nextWorker(lib, gpu, traced || plan.Uses(mlx.Compiled))
 	if err != nil {
 		return nil, err
 	}

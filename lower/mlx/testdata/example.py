@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 "model.onnx: an MLX program emitted by emilyc."
 
-import argparse, base64, ctypes, json, os, time
+import argparse, base64, ctypes, functools, json, os, time
 
 if os.environ.get("EMILY_BLAS"):  # a BLAS to load before MLX, as the native runtime does
     ctypes.CDLL(os.environ["EMILY_BLAS"], mode=ctypes.RTLD_GLOBAL)

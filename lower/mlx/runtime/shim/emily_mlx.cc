@@ -36,6 +36,7 @@ static const std::unordered_map<std::string_view, Fn>& table() {
     add(controlRows, std::size(controlRows));
     add(sequenceRows, std::size(sequenceRows));
     add(sessionRows, std::size(sessionRows));
+    add(compiledRows, std::size(compiledRows));
     return t;
   }();
   return *m;

@@ -1,5 +1,6 @@
 // Contractions, normalisation, attention, convolution, quantisation, FFT, linear algebra, random numbers.
 #pragma once
+#include "mlx/primitives.h"
 #include "ops_math.h"
 
 namespace emily {
@@ -44,6 +45,34 @@ array sdpa(const array& q, const array& k, const array& v, float scale, const st
     return mx::fast::scaled_dot_product_attention(q, k, v, scale, mode, mask, sinks, s);
 }
 
+// onCUDA reports whether the stream is of a CUDA device.
+inline bool onCUDA(const Ctx& c) {
+  static const bool metal = mx::metal::is_available();
+  return c.s.device == mx::Device::gpu && !metal;
+}
+
+// keys: on CUDA, MLX has no fused attention for f32 and more than three queries. It multiplies by the transposed keys, which it copies first
+// where rows do not follow one another; copied here, before they are transposed, they are read row by row.
+inline array keys(Ctx& c, const array& q, const array& k) {
+  bool view = k.has_primitive() && std::string_view(k.primitive().name()) == "Transpose";
+  if (!view || !onCUDA(c) || q.dtype() != mx::float32 || q.ndim() != 4 || q.shape(2) <= 3) return k;
+  return mx::contiguous(k, false, c.s);
+}
+
+// attention: one query sees every key, so that "causal" says nothing; MLX's kernels for it are others than those without a mask.
+inline array attention(Ctx& c, const Call& k) {
+  auto& q = c.in(k, 0);
+  bool all = q.ndim() == 4 && q.shape(2) == 1 && k.params[1].s == "causal";
+  return sdpa(q, keys(c, q, c.in(k, 1)), c.in(k, 2), static_cast<float>(k.params[0].f), all ? "" : k.params[1].s, c.opt(k, 3), c.opt(k, 4), c.s);
+}
+
+// linear is c + a·b. On CUDA, MLX has a kernel for the product of a single row, which addmm does not use. The CPU does as CUDA, for tests.
+inline array linear(Ctx& c, const Call& k) {
+  auto &bias = c.in(k, 0), &a = c.in(k, 1), &b = c.in(k, 2);
+  bool row = (onCUDA(c) || c.s.device == mx::Device::cpu) && a.ndim() > 0 && a.size() == static_cast<size_t>(a.shape(-1));
+  return row ? mx::add(mx::matmul(a, b, c.s), bias, c.s) : mx::addmm(bias, a, b, 1.0f, 1.0f, c.s);
+}
+
 inline std::vector<array> pair(std::pair<array, array> p) { return {p.first, p.second}; }
 
 // FFTs take a norm before the stream from MLX 0.32 on; here it is always "backward".
@@ -75,13 +104,14 @@ inline std::vector<array> lu(Ctx& c, const array& a) {
 
 inline const Row nnRows[] = {
     {"addmm", OUT(mx::addmm(c.in(k, 0), c.in(k, 1), c.in(k, 2), static_cast<float>(k.params[0].f), static_cast<float>(k.params[1].f), c.s))},
+    {"linear", OUT(linear(c, k))},
     {"einsum", OUT(mx::einsum(k.params[0].s, c.rest(k, 0), c.s))},
     {"tensordot", OUT(mx::tensordot(c.in(k, 0), c.in(k, 1), c.ints(k, 0), c.ints(k, 1), c.s))},
     {"softmax", OUT(mx::softmax(c.in(k, 0), c.ints(k, 0), k.params[1].b, c.s))},
     {"layer_norm", OUT(mx::fast::layer_norm(c.in(k, 0), c.opt(k, 1), c.opt(k, 2), static_cast<float>(k.params[0].f), c.s))},
     {"rms_norm", OUT(mx::fast::rms_norm(c.in(k, 0), c.opt(k, 1), static_cast<float>(k.params[0].f), c.s))},
     {"rope", OUT(rope(c, k))},
-    {"scaled_dot_product_attention", OUT(sdpa(c.in(k, 0), c.in(k, 1), c.in(k, 2), static_cast<float>(k.params[0].f), k.params[1].s, c.opt(k, 3), c.opt(k, 4), c.s))},
+    {"scaled_dot_product_attention", OUT(attention(c, k))},
     {"conv_general", OUT(mx::conv_general(c.in(k, 0), c.in(k, 1), c.ints(k, 0), c.ints(k, 1), c.ints(k, 2), c.ints(k, 3), c.ints(k, 4), c.i32(k, 5), k.params[6].b, c.s))},
     {"conv_transpose", OUT(convTranspose(c, k))},
 

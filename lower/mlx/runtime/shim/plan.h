@@ -102,9 +102,9 @@ struct Where {
   int32_t program = -1, call = -1;
 };
 
-// Compiled is the main program for one set of symbol values, which its graph has built in; see compile.h.
+// Compiled is a program as MLX compiled it, for those of its operands that have the same key; see compile.h.
 struct Compiled {
-  std::vector<int64_t> symbols;
+  std::vector<int64_t> key;
   std::vector<std::pair<Where, const std::string*>> claims;  // their arrays are the last results
   Where where;                                               // of the call that failed while MLX traced
   std::function<std::vector<array>(const std::vector<array>&)> fn;
@@ -125,8 +125,9 @@ struct Plan {
   std::vector<StateInfo> states;  // parameters of main after the inputs, and its last results
   int64_t symbols = 0;
   Values prepared;       // results of the setup program, the last parameters of main
-  bool compile = false;         // main runs under mx::compile
+  bool compile = false;  // main runs under mx::compile
   std::list<Compiled> compiled;
+  mutable std::unordered_map<int32_t, std::list<Compiled>> stretches;  // by program
 };
 
 // maxDepth bounds the nesting of programs, which takes native stack.

@@ -60,6 +60,15 @@ struct Session {
   }
 };
 
+// cacheStep is what lengths of buffers are multiples of on a GPU, as mlx-lm's are: for a single query, MLX takes cuDNN's attention on CUDA
+// only where keys and values are slices of such buffers.
+constexpr int64_t cacheStep = 256;
+
+// roomy is the length of a buffer that has room for n elements.
+inline int roomy(const Ctx& c, int64_t n) {
+  return Ctx::narrow(c.s.device == mx::Device::gpu ? (n + cacheStep - 1) / cacheStep * cacheStep : n);
+}
+
 // reserve gives the buffer of a state room for shape; twice its size where it grows. length elements on the axis are there.
 inline array reserve(Ctx& c, const Call& k) {
   auto shape = c.shape(k, 0);
@@ -67,7 +76,7 @@ inline array reserve(Ctx& c, const Call& k) {
   auto dtype = k.params[3].dtype;
   auto& state = c.reg(k.in[0]);
   if (length == 0) {
-    shape[axis] = Ctx::narrow(std::max<int64_t>(shape[axis], c.capacity));
+    shape[axis] = roomy(c, std::max<int64_t>(shape[axis], c.capacity));
     return mx::zeros(shape, dtype, c.s);
   }
   if (isNothing(state)) throw std::runtime_error("the cache was lost when an earlier run failed: reset the session");
@@ -76,7 +85,7 @@ inline array reserve(Ctx& c, const Call& k) {
   stop.at(axis) = shape[axis];
   if (stop != shape) throw std::invalid_argument("a cache of other sizes than in earlier runs: reset the session");
   if (buffer.shape(axis) >= shape[axis]) return buffer;
-  shape[axis] = Ctx::narrow(std::max<int64_t>(shape[axis], 2 * static_cast<int64_t>(buffer.shape(axis))));
+  shape[axis] = roomy(c, std::max<int64_t>(shape[axis], 2 * static_cast<int64_t>(buffer.shape(axis))));
   stop[axis] = length;
   return mx::slice_update(mx::zeros(shape, dtype, c.s), mx::slice(buffer, start, stop, c.s), start, stop, c.s);
 }

@@ -1,0 +1,196 @@
+package mlx
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/emilyc/emily/ir"
+)
+
+// fuses lists the calls that mx::compile makes one kernel of: an element of the result comes from the elements at the same place, operands
+// broadcast. Integer quotients, shifts and complex parts, which are rare and not all fused, are left out.
+var fuses = func() (list [NumCalls]bool) {
+	for _, c := range []CallID{
+		Abs, Negative, Sign, LogicalNot, Exp, Expm1, Log, Log1p, Sin, Cos, Tan, Arcsin, Arccos, Arctan, Sinh, Cosh, Tanh,
+		Arcsinh, Arccosh, Arctanh, Sqrt, Rsqrt, Square, Reciprocal, Floor, Ceil, Round, Sigmoid, Erf, IsNaN, IsInf, IsPosInf, IsNegInf,
+		Add, Subtract, Multiply, Divide, Power, Maximum, Minimum, LogAddExp, Equal, NotEqual, Less, LessEqual, Greater, GreaterEqual,
+		LogicalAnd, LogicalOr, Where, Clip, AsType,
+	} {
+		list[c] = true
+	}
+	return list
+}()
+
+// stretch is a set of connected calls that fuse. It stays open until something else reads one of its results: it runs in the place of
+// its last call, so that whoever reads it must come later.
+type stretch struct {
+	calls  []int
+	last   int
+	floats bool     // some call reads or gives floats
+	into   *stretch // that took it in
+	closed bool
+}
+
+// pays reports whether s is worth a kernel of its own, whose making takes seconds on CUDA. Without floats it counts places or checks
+// indices, which is soon done.
+func (s *stretch) pays() bool { return len(s.calls) > 1 && s.floats }
+
+// now is the stretch that s has become a part of.
+func (s *stretch) now() *stretch {
+	for s != nil && s.into != nil {
+		s = s.into
+	}
+	return s
+}
+
+// join makes one stretch of two.
+func join(a, b *stretch) *stretch {
+	if len(a.calls) < len(b.calls) {
+		a, b = b, a
+	}
+	a.calls, a.floats = append(a.calls, b.calls...), a.floats || b.floats
+	b.into = a
+	return a
+}
+
+// stretches makes one call of every stretch that pays, in all programs but setup, which runs once.
+func stretches(p *Plan) {
+	for i, g := range slices.Clone(p.Programs) {
+		if Prog(i) != p.Setup {
+			(&fuser{plan: p, g: g}).fuse()
+		}
+	}
+}
+
+// fuser works on one program.
+type fuser struct {
+	plan    *Plan
+	g       *Program
+	maker   []int      // of each register: its call; -1 for parameters
+	readers [][]int    // of each register: the calls that read it; the end of the program counts as one
+	member  []*stretch // of each call
+}
+
+func (f *fuser) fuse() {
+	f.find()
+	var calls []Call
+	for i, c := range f.g.Calls {
+		switch s := f.in(i); {
+		case s != nil && i == s.last:
+			calls = append(calls, f.call(s))
+		case s == nil && !f.isInside(&c):
+			calls = append(calls, c)
+		}
+	}
+	f.g.Calls = calls
+}
+
+// find puts every call that fuses into a stretch: that of the open ones that it reads.
+func (f *fuser) find() {
+	f.member = make([]*stretch, len(f.g.Calls)+1)
+	f.maker = slices.Repeat([]int{-1}, len(f.g.Types))
+	f.readers = make([][]int, len(f.g.Types))
+	for i := range f.g.Calls {
+		c := &f.g.Calls[i]
+		var own *stretch
+		for _, r := range c.In {
+			if r < 0 {
+				continue
+			}
+			f.readers[r] = append(f.readers[r], i)
+			switch s := f.of(r); {
+			case s == nil || s == own:
+			case s.closed || !fuses[c.Op]:
+				s.closed = true
+			case own == nil:
+				own = s
+			default:
+				own = join(own, s)
+			}
+		}
+		if fuses[c.Op] {
+			if own == nil {
+				own = &stretch{}
+			}
+			own.calls, own.last = append(own.calls, i), i
+			own.floats = own.floats || slices.ContainsFunc(slices.Concat(c.In, c.Out), f.isFloat)
+			f.member[i] = own
+		}
+		for _, r := range c.Out {
+			f.maker[r] = i
+		}
+	}
+	for _, r := range f.g.Results {
+		f.readers[r] = append(f.readers[r], len(f.g.Calls))
+	}
+}
+
+// isFloat reports whether r is known to hold floats.
+func (f *fuser) isFloat(r Reg) bool { return r >= 0 && ElementDType(f.g.Types[r]).IsFloat() }
+
+// in is the stretch that call i is in; nil where there is none that pays.
+func (f *fuser) in(i int) *stretch {
+	if s := f.member[i].now(); s != nil && s.pays() {
+		return s
+	}
+	return nil
+}
+
+// of is the stretch that makes r; nil where none does.
+func (f *fuser) of(r Reg) *stretch {
+	if r < 0 || f.maker[r] < 0 {
+		return nil
+	}
+	return f.member[f.maker[r]].now()
+}
+
+// call makes the program of s and the call that runs it. Single numbers go inside, where MLX writes them into the kernel.
+func (f *fuser) call(s *stretch) Call {
+	slices.Sort(s.calls)
+	sub := &Program{Name: fmt.Sprintf("stretch%d", len(f.plan.Programs)), Types: slices.Clone(f.g.Types)}
+	seen := map[Reg]bool{}
+	for _, i := range s.calls {
+		c := f.g.Calls[i]
+		for _, r := range c.In {
+			if r < 0 || seen[r] || f.of(r) == s {
+				continue
+			}
+			seen[r] = true
+			if k := f.maker[r]; k >= 0 && f.isNumber(&f.g.Calls[k]) {
+				sub.Calls = append(sub.Calls, f.g.Calls[k])
+			} else {
+				sub.Params = append(sub.Params, r)
+			}
+		}
+		sub.Calls = append(sub.Calls, c)
+		for _, r := range c.Out {
+			if f.leaves(r, s) {
+				sub.Results = append(sub.Results, r)
+			}
+		}
+	}
+	id := Prog(len(f.plan.Programs))
+	f.plan.Programs = append(f.plan.Programs, sub)
+	last := &f.g.Calls[s.last]
+	return Call{Op: Compiled, In: slices.Clone(sub.Params), Out: slices.Clone(sub.Results), Args: []any{id}, Loc: last.Loc, Kind: last.Kind}
+}
+
+// isNumber reports whether c loads a constant of one element.
+func (f *fuser) isNumber(c *Call) bool {
+	if c.Op != Const {
+		return false
+	}
+	at, _ := c.Args[0].(ir.Dim).Value()
+	n, err := ir.NumElements(f.plan.Consts[at].Shape)
+	return err == nil && n == 1
+}
+
+// isInside reports whether c loads a number that stretches alone read.
+func (f *fuser) isInside(c *Call) bool {
+	return f.isNumber(c) && !slices.ContainsFunc(f.readers[c.Out[0]], func(i int) bool { return f.in(i) == nil })
+}
+
+// leaves reports whether something outside of s reads r.
+func (f *fuser) leaves(r Reg, s *stretch) bool {
+	return slices.ContainsFunc(f.readers[r], func(i int) bool { return f.in(i) != s })
+}
