@@ -38,6 +38,9 @@ func rope(m *match, o *ir.Op) *ir.Value {
 // rank 4: x gets the axes that it lacks.
 func (m *match) turned(x, cos, sin *ir.Value, interleaved bool, shape ir.Shape) *ir.Value {
 	switch {
+	case !x.DType().IsFloat():
+		m.no(x, "is no float")
+		return nil
 	case x.Rank() > 4 || !sameShape(m, x, shape):
 		m.no(x, "is of a higher rank than 4, or broadcast")
 		return nil
@@ -96,14 +99,10 @@ func (m *match) neighbours(o *ir.Op) *ir.Value {
 	if c.Attrs.(*ir.AxisAttrs).Axis != int64(n) || n < 1 || !c.Args[0].Shape()[n].Is(1) || !c.Args[1].Shape()[n].Is(1) {
 		return nil
 	}
-	first, second := unstacked(c.Args[0]), unstacked(c.Args[1])
+	first, second, whole := unstacked(c.Args[0]), unstacked(c.Args[1]), wholeOfNeighbours
 	deep := first == nil || second == nil // each part has an axis of size 1 from the start, as complex numbers have
 	if deep {
-		first, second = c.Args[0], c.Args[1]
-	}
-	whole := wholeOfNeighbours
-	if deep {
-		whole = wholeOfElements
+		first, second, whole = c.Args[0], c.Args[1], wholeOfElements
 	}
 	x, cos, sin := m.pair(first, second, whole)
 	if x == nil {
