@@ -57,3 +57,14 @@ func TestRatios(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestException(t *testing.T) {
+	for stderr, want := range map[string]string{
+		"killed\n": "killed",
+		"a warning\nTraceback (most recent call last):\n  File \"x\", line 1\n    f()\n\nBackendError: no compiler\nfrom here\n\nSet VERBOSE=1 for more\n": "BackendError: no compiler",
+	} {
+		if got := exception(stderr); got != want {
+			t.Errorf("%q of %q, want %q", got, stderr, want)
+		}
+	}
+}

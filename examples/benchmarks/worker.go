@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -125,8 +126,22 @@ func (r *remote) read(v any) error {
 	}
 	r.in.Close()
 	_ = r.cmd.Wait() // what it wrote says more
-	lines := strings.Split(strings.TrimSpace(r.stderr.String()), "\n")
-	return fmt.Errorf("%s: %s", r.name, lines[len(lines)-1])
+	return fmt.Errorf("%s: %s", r.name, exception(r.stderr.String()))
+}
+
+// exception is what a Python process died of: the first line behind its last traceback, which hints may follow.
+func exception(stderr string) string {
+	lines := strings.Split(strings.TrimSpace(stderr), "\n")
+	last := lines[len(lines)-1]
+	for at, line := range lines {
+		if !strings.HasPrefix(line, "Traceback ") {
+			continue
+		}
+		if i := slices.IndexFunc(lines[at+1:], func(s string) bool { return s != "" && s[0] != ' ' }); i >= 0 {
+			last = lines[at+1+i]
+		}
+	}
+	return last
 }
 
 func (r *remote) finish() (*ir.Tensor, error) {

@@ -2,17 +2,19 @@ package mlx
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/emilyc/emily/ir"
 )
 
 // fuses lists the calls that mx::compile makes one kernel of: an element of the result comes from the elements at the same place, operands
-// broadcast. Integer quotients, shifts and complex parts, which are rare and not all fused, are left out.
+// broadcast. Integer quotients, shifts and complex parts, which are rare and not all fused, are left out, as is what compares with infinity: MLX
+// writes that into kernels by a macro that CUDA's compiler at run time may not have.
 var fuses = func() (list [NumCalls]bool) {
 	for _, c := range []CallID{
 		Abs, Negative, Sign, LogicalNot, Exp, Expm1, Log, Log1p, Sin, Cos, Tan, Arcsin, Arccos, Arctan, Sinh, Cosh, Tanh,
-		Arcsinh, Arccosh, Arctanh, Sqrt, Rsqrt, Square, Reciprocal, Floor, Ceil, Round, Sigmoid, Erf, IsNaN, IsInf, IsPosInf, IsNegInf,
+		Arcsinh, Arccosh, Arctanh, Sqrt, Rsqrt, Square, Reciprocal, Floor, Ceil, Round, Sigmoid, Erf, IsNaN,
 		Add, Subtract, Multiply, Divide, Power, Maximum, Minimum, LogAddExp, Equal, NotEqual, Less, LessEqual, Greater, GreaterEqual,
 		LogicalAnd, LogicalOr, Where, Clip, AsType,
 	} {
@@ -147,42 +149,62 @@ func (f *fuser) of(r Reg) *stretch {
 // call makes the program of s and the call that runs it. Single numbers go inside, where MLX writes them into the kernel.
 func (f *fuser) call(s *stretch) Call {
 	slices.Sort(s.calls)
-	sub := &Program{Name: fmt.Sprintf("stretch%d", len(f.plan.Programs)), Types: slices.Clone(f.g.Types)}
-	seen := map[Reg]bool{}
+	id := Prog(len(f.plan.Programs))
+	sub := &Program{Name: fmt.Sprintf("stretch%d", id)}
+	last := &f.g.Calls[s.last]
+	run := Call{Op: Compiled, Args: []any{id}, Loc: last.Loc, Kind: last.Kind}
+	to := map[Reg]Reg{Absent: Absent}
+	set := func(r Reg) Reg {
+		to[r] = Reg(len(sub.Types))
+		sub.Types = append(sub.Types, f.g.Types[r])
+		return to[r]
+	}
 	for _, i := range s.calls {
 		c := f.g.Calls[i]
-		for _, r := range c.In {
-			if r < 0 || seen[r] || f.of(r) == s {
-				continue
+		in, out := make([]Reg, len(c.In)), make([]Reg, len(c.Out))
+		for k, r := range c.In {
+			if _, there := to[r]; !there {
+				if from := f.maker[r]; from >= 0 && f.isNumber(&f.g.Calls[from]) {
+					load := f.g.Calls[from]
+					load.Out = []Reg{set(r)}
+					sub.Calls = append(sub.Calls, load)
+				} else {
+					run.In, sub.Params = append(run.In, r), append(sub.Params, set(r))
+				}
 			}
-			seen[r] = true
-			if k := f.maker[r]; k >= 0 && f.isNumber(&f.g.Calls[k]) {
-				sub.Calls = append(sub.Calls, f.g.Calls[k])
-			} else {
-				sub.Params = append(sub.Params, r)
+			in[k] = to[r]
+		}
+		for k, r := range c.Out {
+			if out[k] = set(r); f.leaves(r, s) {
+				run.Out, sub.Results = append(run.Out, r), append(sub.Results, out[k])
 			}
 		}
+		c.In, c.Out = in, out
 		sub.Calls = append(sub.Calls, c)
-		for _, r := range c.Out {
-			if f.leaves(r, s) {
-				sub.Results = append(sub.Results, r)
-			}
-		}
 	}
-	id := Prog(len(f.plan.Programs))
 	f.plan.Programs = append(f.plan.Programs, sub)
-	last := &f.g.Calls[s.last]
-	return Call{Op: Compiled, In: slices.Clone(sub.Params), Out: slices.Clone(sub.Results), Args: []any{id}, Loc: last.Loc, Kind: last.Kind}
+	return run
 }
 
-// isNumber reports whether c loads a constant of one element.
+// isNumber reports whether c loads a constant of one element, which is finite.
 func (f *fuser) isNumber(c *Call) bool {
 	if c.Op != Const {
 		return false
 	}
 	at, _ := c.Args[0].(ir.Dim).Value()
-	n, err := ir.NumElements(f.plan.Consts[at].Shape)
-	return err == nil && n == 1
+	k := &f.plan.Consts[at]
+	if n, err := ir.NumElements(k.Shape); err != nil || n != 1 {
+		return false
+	}
+	if k.DType == ir.Bool || k.DType.IsInt() {
+		return true
+	}
+	if !k.DType.IsFloat() {
+		return false
+	}
+	t := ir.Tensor{DType: k.DType, Shape: k.Shape, Data: k.Data}
+	v := t.Floats()[0]
+	return !math.IsInf(v, 0) && !math.IsNaN(v)
 }
 
 // isInside reports whether c loads a number that stretches alone read.

@@ -537,3 +537,23 @@ func TestEvaluationError(t *testing.T) {
 	}
 	same(t, run(t, x, f32([]int{1, 1}, 4)), []*ir.Tensor{f32([]int{1, 1}, 0.25)})
 }
+
+// What cannot be used in place and is large is copied on several threads, in parts that fit together.
+func TestLargeUnalignedInput(t *testing.T) {
+	x := loaded1(t, func(b *mlx.Builder) {
+		n := ir.Sym("n")
+		b.Output("y", ir.TensorOf(ir.I32, n), b.Call(mlx.Negative, b.Input("x", ir.TensorOf(ir.I32, n))))
+	})
+	const n = 5<<20 + 3
+	values, want := make([]int32, n), make([]int32, n)
+	for i := range values {
+		values[i], want[i] = int32(i), int32(-i)
+	}
+	data := append([]byte{0}, ir.TensorFrom(values, n).Data...)
+	for range 2 {
+		got := run(t, x, &ir.Tensor{DType: ir.I32, Shape: []int{n}, Data: data[1:]})
+		if !slices.Equal(ir.View[int32](got[0]), want) {
+			t.Error("the copy is not what was given")
+		}
+	}
+}

@@ -3,6 +3,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <future>
+
 #include "compile.h"
 #include "control.h"
 #include "ops_nn.h"
@@ -203,15 +205,31 @@ static bool headerMapped(void* p) {
 #endif
 }
 
-// borrow makes an array over a Buffer that MLX shall not free. Its constructor changed in MLX 0.32.
-template <class A = array>
-A borrow(char* buffer, Shape shape, mx::Dtype dtype) {
-  mx::allocator::Buffer b(buffer);
-  auto keep = [](mx::allocator::Buffer) {};
-  if constexpr (std::is_constructible_v<A, mx::allocator::Buffer, Shape, mx::Dtype, decltype(keep)>)
-    return A(b, std::move(shape), dtype, keep);
+// over makes an array over a Buffer, whose constructor changed in MLX 0.32.
+template <class A = array, class D>
+A over(mx::allocator::Buffer b, Shape shape, mx::Dtype dtype, D free) {
+  if constexpr (std::is_constructible_v<A, mx::allocator::Buffer, Shape, mx::Dtype, D>)
+    return A(b, std::move(shape), dtype, free);
   else
-    return A(typename A::Data(b, keep), std::move(shape), dtype);
+    return A(typename A::Data(b, free), std::move(shape), dtype);
+}
+
+// longCopy is how many bytes it takes for copying on several threads to pay. Most of the time goes into first touches of pages, and on
+// CUDA, whose managed memory comes back from the device page by page, much of it into waiting.
+constexpr size_t longCopy = 4 << 20;
+constexpr size_t mostCopiers = 8;
+
+// copied makes an array of its own of n bytes.
+static array copied(const char* p, size_t n, Shape shape, mx::Dtype dtype) {
+  auto buffer = mx::allocator::allocator().malloc(n);
+  auto to = static_cast<char*>(buffer.raw_ptr());
+  array a = over(buffer, std::move(shape), dtype, [](mx::allocator::Buffer b) { mx::allocator::allocator().free(b); });
+  size_t parts = std::clamp<size_t>(std::min<size_t>(n / longCopy, std::thread::hardware_concurrency()), 1, mostCopiers);
+  std::vector<std::future<void>> others;  // they end before they are gone
+  auto copy = [=](size_t i) { std::memcpy(to + n * i / parts, p + n * i / parts, n * (i + 1) / parts - n * i / parts); };
+  for (size_t i = 1; i < parts; i++) others.push_back(std::async(std::launch::async, copy, i));
+  copy(0);
+  return a;
 }
 
 // wrap makes an array over the caller's memory, which must stay valid and unchanged as long as the array lives.
@@ -223,7 +241,11 @@ static array wrap(const void* data, Shape shape, mx::Dtype dtype) {
   for (auto d : shape) n *= d;
   if (n == 0) return array(static_cast<const float*>(nullptr), std::move(shape), dtype);  // mx::zeros would be bound to a stream
   bool aligned = reinterpret_cast<uintptr_t>(p) % mx::size_of(dtype) == 0;
-  if (aligned && alienOK() && headerMapped(p)) return borrow(static_cast<char*>(p) - sizeof(size_t), std::move(shape), dtype);
+  if (aligned && alienOK() && headerMapped(p)) {
+    mx::allocator::Buffer b(static_cast<char*>(p) - sizeof(size_t));
+    return over(b, std::move(shape), dtype, [](mx::allocator::Buffer) {});  // which MLX shall not free
+  }
+  if (n >= longCopy && !mx::metal::is_available()) return copied(static_cast<char*>(p), n, std::move(shape), dtype);
   return array(p, std::move(shape), dtype, [](void*) {});
 }
 
