@@ -17,6 +17,7 @@ var layers = []struct {
 	uses []string
 }{
 	{"ir", nil},
+	{"internal/...", nil}, // helps tests
 	{"interp", []string{"ir"}},
 	{"passes/...", []string{"ir", "passes/..."}},
 	{"frontends/onnx/onnxgo", []string{"ir", "interp", "frontends/onnx/..."}}, // a backend that onnx-go runs models with

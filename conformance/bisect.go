@@ -11,18 +11,17 @@ import (
 )
 
 // plainLane is the lane without passes that each lane with passes is judged by.
-var plainLane = map[string]string{"interp-opt": "interp", "mlx": "mlx-noopt", "mlx-compiled": "mlx-noopt", "python": "mlx-noopt"}
+var plainLane = map[string]Lane{
+	"interp-opt": laneNamed("interp"), "mlx": laneNamed("mlx-noopt"), "mlx-compiled": laneNamed("mlx-noopt"), "python": laneNamed("mlx-noopt"),
+	"onnx": {Name: "onnx without passes", Compile: exported},
+}
 
 // bisect says where a lane that differs goes wrong first: at an op, or, where the program as imported is right, at a
 // rewrite. What it finds comes as an error, to be shown with the difference.
 func (r *caseRun) bisect(ctx context.Context, l Lane, t *trial) error {
 	b := &bisection{ctx: ctx, lane: l, opts: r.Lane, trial: t}
-	if name, ok := plainLane[l.Name]; ok {
-		plain, err := SelectLanes(name)
-		if err != nil {
-			return err
-		}
-		b.lane = plain[0]
+	if plain, ok := plainLane[l.Name]; ok {
+		b.lane = plain
 		if wrong, err := b.wrong(t.module); err == nil && !wrong {
 			return b.rewrite(l)
 		}
@@ -49,6 +48,9 @@ func (b *bisection) wrong(m *ir.Module) (bool, error) {
 
 // rewrite finds the pass's rewrite after which results differ.
 func (b *bisection) rewrite(l Lane) error {
+	if l.Name == "onnx" {
+		b.opts.Precision = ir.F32
+	}
 	pipeline, err := passes.InPrecision(passes.Default, b.opts.Precision)
 	if err != nil {
 		return err

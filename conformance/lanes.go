@@ -50,13 +50,22 @@ func SelectLanes(list string) ([]Lane, error) {
 	var out []Lane
 	for name := range strings.SplitSeq(list, ",") {
 		name = strings.TrimSpace(name)
-		i := slices.IndexFunc(AllLanes, func(l Lane) bool { return l.Name == name })
-		if i < 0 {
+		l := laneNamed(name)
+		if l.Compile == nil {
 			return nil, fmt.Errorf("unknown lane %q: there are %s", name, strings.Join(laneNames(AllLanes), ", "))
 		}
-		out = append(out, AllLanes[i])
+		out = append(out, l)
 	}
 	return out, nil
+}
+
+// laneNamed is the lane of that name, or one without Compile.
+func laneNamed(name string) Lane {
+	i := slices.IndexFunc(AllLanes, func(l Lane) bool { return l.Name == name })
+	if i < 0 {
+		return Lane{}
+	}
+	return AllLanes[i]
 }
 
 func laneNames(lanes []Lane) []string {

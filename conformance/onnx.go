@@ -16,6 +16,11 @@ func throughONNX(ctx context.Context, m *ir.Module, o LaneOptions) (Runner, erro
 	if err := optimise(m, o); err != nil {
 		return nil, err
 	}
+	return exported(ctx, m, o)
+}
+
+// exported runs what the ONNX model of the module is imported as.
+func exported(ctx context.Context, m *ir.Module, o LaneOptions) (Runner, error) {
 	again, err := reimport(m)
 	if err != nil {
 		return nil, err

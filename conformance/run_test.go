@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/xml"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/emilyc/emily"
 	"github.com/emilyc/emily/ir"
 	"github.com/emilyc/emily/lower/mlx/runtime"
 	"github.com/google/go-cmp/cmp"
@@ -173,54 +171,6 @@ func TestRunFailures(t *testing.T) {
 		if test.want == "panic: ouch" && !strings.Contains(r.Lanes[1].Stack, "run_test.go") {
 			t.Errorf("stack %q", r.Lanes[1].Stack)
 		}
-	}
-}
-
-// wrongOp is the interpreter with one op of another kind: what bisection has to find.
-func wrongOp(node string) Lane {
-	return Lane{Name: "wrong", Compile: func(ctx context.Context, m *ir.Module, o LaneOptions) (Runner, error) {
-		m.Main().Body.Walk(func(op *ir.Op) {
-			if op.Location().Node == node && op.Kind == ir.Add {
-				op.Kind = ir.Sub
-			}
-		})
-		return lane(emily.WithBackend(emily.Interpreter), emily.WithPipeline())(ctx, m, o)
-	}}
-}
-
-func TestBisect(t *testing.T) {
-	cases, err := Find(filepath.Join(zoo, "vit"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	model, err := emily.Load(cases[0].Model)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer model.Close()
-	m, err := model.Module()
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := 0
-	for _, op := range m.Main().Body.Ops {
-		node := strings.Clone(op.Location().Node)
-		if op.Kind != ir.Add || found == 3 {
-			continue
-		}
-		o := Options{Lanes: []Lane{AllLanes[0], wrongOp(node)}, Rel: -1, Abs: -1, Bisect: true}
-		r := Run(t.Context(), cases, o)[0]
-		if r.Passed() {
-			continue // adds a bias or a mask of zeros
-		}
-		found++
-		want := fmt.Sprintf("the first op that differs is model.onnx: node %q", node)
-		if r.Lanes[1].Err == nil || !strings.Contains(r.Lanes[1].Err.Error(), want) {
-			t.Errorf("%v, want %q", r.Lanes[1].Err, want)
-		}
-	}
-	if found < 3 {
-		t.Errorf("only %d adds make a difference", found)
 	}
 }
 

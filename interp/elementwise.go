@@ -33,7 +33,7 @@ var floatMaps = [ir.NumKinds]mapper[float64]{
 	ir.Sinh: each(math.Sinh), ir.Cosh: each(math.Cosh), ir.Tanh: each(math.Tanh),
 	ir.Asinh: each(math.Asinh), ir.Acosh: each(math.Acosh), ir.Atanh: each(math.Atanh),
 	ir.Erf: each(math.Erf), ir.Sigmoid: each(sigmoid), ir.Relu: mapRelu[float64], ir.Softplus: each(softplus),
-	ir.Silu: each(func(v float64) float64 { return v * sigmoid(v) }), ir.HardSwish: each(hardSwish),
+	ir.Silu: each(silu), ir.HardSwish: each(hardSwish),
 	ir.Mish: each(func(v float64) float64 { return v * math.Tanh(softplus(v)) }),
 }
 
@@ -119,6 +119,13 @@ func softplus(v float64) float64 { return max(v, 0) + math.Log1p(math.Exp(-math.
 
 func hardSwish(v float64) float64 { return v * max(0, min(1, v/6+0.5)) }
 
+func silu(v float64) float64 { return v * sigmoid(v) }
+
+// gelus are the forms of gelu by their approximation.
+var gelus = map[string]func(float64) float64{
+	"": gelu, "tanh": geluTanh, "sigmoid": func(v float64) float64 { return v * sigmoid(1.702*v) },
+}
+
 // gelu is x × Φ(x); erfc keeps the lower tail exact.
 func gelu(v float64) float64 { return 0.5 * v * math.Erfc(-v/math.Sqrt2) }
 
@@ -163,11 +170,21 @@ func evalUnary(e *Env, op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
 }
 
 func evalGelu(e *Env, op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
-	f := gelu
-	if op.Attrs.(*ir.GeluAttrs).Tanh {
-		f = geluTanh
+	return mapped(e, op, tensor(args, 0), each(gelus[op.Attrs.(*ir.GeluAttrs).Approximate]), nil, nil)
+}
+
+// evalGLU: the activation is not rounded.
+func evalGLU(e *Env, op *ir.Op, args []ir.Datum) ([]ir.Datum, error) {
+	a := op.Attrs.(*ir.GLUAttrs)
+	f := gelus[a.Approximate]
+	if a.Activation == "silu" {
+		f = silu
 	}
-	return mapped(e, op, tensor(args, 0), each(f), nil, nil)
+	return zipped(e, op, args, func(dst, gate, up []float64) {
+		for i, v := range gate {
+			dst[i] = f(v) * up[i]
+		}
+	})
 }
 
 // evalAlpha: leaky_relu, elu and hard_sigmoid.

@@ -69,6 +69,7 @@ var Kernels = [ir.NumKinds]Kernel{
 	ir.BitXor:     evalBinary,
 	ir.ShiftLeft:  evalShift,
 	ir.ShiftRight: evalShift,
+	ir.GLU:        evalGLU,
 	ir.Equal:      evalCompare,
 	ir.Less:       evalCompare,
 	ir.LessEqual:  evalCompare,

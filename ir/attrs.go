@@ -192,9 +192,14 @@ type (
 	ModAttrs struct {
 		Fmod bool `ir:"fmod"`
 	}
-	// GeluAttrs: erf form, or the tanh approximation.
+	// GeluAttrs: the erf form, or its approximation by "tanh" or "sigmoid".
 	GeluAttrs struct {
-		Tanh bool `ir:"tanh"`
+		Approximate string `ir:"approximate"`
+	}
+	// GLUAttrs: the activation of the gate, "silu" or "gelu", the latter with its approximation.
+	GLUAttrs struct {
+		Activation  string `ir:"activation,always"`
+		Approximate string `ir:"approximate"`
 	}
 	// AlphaAttrs: the slope or scale of leaky_relu, elu, celu, thresholded_relu, …
 	AlphaAttrs struct {

@@ -12,6 +12,23 @@ func inferFloatUnary(c *Infer) {
 	c.unary(d.IsFloat(), "a float", d)
 }
 
+// inferGelu: gelu_c1 the approximation.
+func inferGelu(c *Infer) {
+	if c.approximates("gelu_c1", c.op.Attrs.(*GeluAttrs).Approximate) {
+		inferFloatUnary(c)
+	}
+}
+
+// approximates reports whether there is such an approximation of gelu.
+func (c *Infer) approximates(label, approximate string) bool {
+	switch approximate {
+	case "", "tanh", "sigmoid":
+		return true
+	}
+	c.fail(AttrError, label, "approximate is %q", approximate)
+	return false
+}
+
 func inferNumericUnary(c *Infer) {
 	d := c.arg(0).DType()
 	c.unary(d.IsNumeric(), "a number", d)
@@ -114,6 +131,26 @@ func (c *Infer) binaryShape() Shape {
 		return nil
 	}
 	return c.broadcast("binary_c2", a.Shape(), b.Shape())
+}
+
+// Gate is the kind of a glu's activation, with its attributes.
+func (a *GLUAttrs) Gate() (Kind, Attrs) {
+	if a.Activation == "silu" {
+		return Silu, nil
+	}
+	return Gelu, &GeluAttrs{Approximate: a.Approximate}
+}
+
+// inferGLU: glu_c1 floats, glu_c2 the activation.
+func inferGLU(c *Infer) {
+	x, a := c.arg(0), c.op.Attrs.(*GLUAttrs)
+	if a.Activation != "gelu" && (a.Activation != "silu" || a.Approximate != "") {
+		c.fail(AttrError, "glu_c2", "activation is %q, approximate %q", a.Activation, a.Approximate)
+	}
+	if !c.dtype("glu_c1", 0, x.DType().IsFloat(), "a float") || !c.approximates("glu_c2", a.Approximate) {
+		return
+	}
+	c.tensor(x.DType(), c.binaryShape())
 }
 
 var symArith = map[Kind]func(a, b Dim) Dim{

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/emilyc/emily/internal/cputime"
 )
 
 // FuzzParse holds that what parses prints as a text that parses to the same text, and that nothing panics.
@@ -88,9 +90,9 @@ func TestParseBounded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			start := processorTime(t)
+			start := cputime.Used(t)
 			m, err := Parse(text, ParseOptions{})
-			took := processorTime(t) - start
+			took := cputime.Used(t) - start
 			runtime.ReadMemStats(&after)
 			mib := (after.TotalAlloc - before.TotalAlloc) >> 20
 			t.Logf("%d bytes: %v, %d MiB allocated", len(text), took.Round(time.Millisecond), mib)

@@ -68,6 +68,7 @@ const (
 	BitXor
 	ShiftLeft
 	ShiftRight
+	GLU
 	Equal
 	Less
 	LessEqual
@@ -261,6 +262,7 @@ func kindTable() [NumKinds]KindInfo {
 		And: binary("and", Commutative), Or: binary("or", Commutative), Xor: binary("xor", Commutative),
 		BitAnd: binary("bit_and", Commutative), BitOr: binary("bit_or", Commutative), BitXor: binary("bit_xor", Commutative),
 		ShiftLeft: binary("shift_left", 0), ShiftRight: binary("shift_right", 0),
+		GLU:   withAttrs(binary("glu", Composite), attrs[GLUAttrs]()),
 		Equal: binary("equal", Commutative), Less: binary("less", 0), LessEqual: binary("less_equal", 0),
 		Where: with(op("where", ElementwiseFamily, 3, 3, nil), Elementwise),
 

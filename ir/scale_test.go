@@ -5,9 +5,10 @@ import (
 	"io"
 	"runtime"
 	"runtime/debug"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/emilyc/emily/internal/cputime"
 )
 
 // chain builds a function of n ops over symbolic shapes, with shape arithmetic, constants and locations in it.
@@ -64,11 +65,11 @@ func TestLinear(t *testing.T) {
 	for _, s := range stages {
 		t.Run(s.name, func(t *testing.T) {
 			took := func(m *Module, text string, runs int) time.Duration {
-				start := processorTime(t)
+				start := cputime.Used(t)
 				for range runs {
 					s.run(t, m, text)
 				}
-				return processorTime(t) - start
+				return cputime.Used(t) - start
 			}
 			for try := range 4 {
 				runtime.GC()
@@ -83,14 +84,6 @@ func TestLinear(t *testing.T) {
 			}
 		})
 	}
-}
-
-func processorTime(t testing.TB) time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano())
 }
 
 func BenchmarkOps(b *testing.B) {

@@ -49,7 +49,7 @@ var All = []Pass{
 // Default is the standard pipeline. Folding makes sizes and conditions known, so that what depends on them runs twice; it comes
 // after simplify, which drops expands of constants that folding would write out. Fusing wants each value once, and leaves
 // what simplifies and folds.
-var Default = named("shapes", "simplify", "fold", "shapes", "simplify", "fold", "cse", "dce", "fuse", "simplify", "fold", "cse", "dce")
+var Default = named("shapes", "simplify", "fold", "shapes", "simplify", "fold", "cse", "dce", "fuse", "simplify", "fold", "cse", "dce", "fuse")
 
 // InPrecision is the pipeline, and after it the passes by which programs of f32 compute in d, f16 or bf16. f32, or no dtype,
 // adds none.

@@ -278,7 +278,7 @@ func broadcasts(a, b ir.Shape) bool {
 func (g *graph) grow() {
 	pick(g, []func(){
 		g.unary, g.unary, g.binary, g.binary, g.binary, g.cast, g.cast, g.where, g.logic, g.transpose, g.reshape, g.reshape, g.squeeze,
-		g.expand, g.slice, g.slice, g.concat, g.tile, g.split, g.reduce, g.pad, g.sizes, g.branch, g.loop, g.fold, g.heads,
+		g.expand, g.slice, g.slice, g.concat, g.tile, g.split, g.reduce, g.pad, g.sizes, g.branch, g.loop, g.fold, g.heads, g.rows,
 	}...)()
 }
 
@@ -390,6 +390,24 @@ func (g *graph) heads() {
 	if turned.Type.Shape[0] == s[:k].NumElements() {
 		g.add(g.make(ir.Reshape, &ir.ReshapeAttrs{AllowZero: true}, turned, b.Dims(lead...)))
 	}
+}
+
+// rows merges the leading axes, multiplies by a matrix, and splits them again.
+func (g *graph) rows() {
+	v := g.one(func(v *ir.Value) bool {
+		return v.DType().IsNumeric() && v.Rank() >= 3 && v.Type.Shape[v.Rank()-1].Is(4)
+	})
+	if v == nil {
+		return
+	}
+	b, lead := ir.NewBuilder(g.region), v.Type.Shape[:v.Rank()-1]
+	w := ir.NewTensor(v.DType(), 4, 2)
+	for i := range w.Len() {
+		g.set(w, i)
+	}
+	rows := g.make(ir.Reshape, &ir.ReshapeAttrs{AllowZero: true}, v, b.Dims(lead.NumElements(), ir.Size(4)))
+	product := g.make(ir.MatMul, nil, rows, b.Const(w))
+	g.add(g.make(ir.Reshape, &ir.ReshapeAttrs{AllowZero: true}, product, b.Dims(append(slices.Clone(lead), ir.Size(2))...)))
 }
 
 func (g *graph) squeeze() {

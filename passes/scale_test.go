@@ -4,10 +4,10 @@ import (
 	"math"
 	"runtime"
 	"runtime/debug"
-	"syscall"
 	"testing"
 	"time"
 
+	"github.com/emilyc/emily/internal/cputime"
 	"github.com/emilyc/emily/interp"
 	"github.com/emilyc/emily/ir"
 	"github.com/emilyc/emily/passes"
@@ -74,12 +74,12 @@ func build(t *testing.T, n int, step func(*ir.Builder, *ir.Value, int) *ir.Value
 
 func compile(t *testing.T, n int, step func(*ir.Builder, *ir.Value, int) *ir.Value) time.Duration {
 	m := build(t, n, step)
-	start := processorTime(t)
+	start := cputime.Used(t)
 	st, err := passes.Run(m, passes.Default, passes.Options{Eval: interp.EvalOp})
 	if err != nil {
 		t.Fatal(err)
 	}
-	took := processorTime(t) - start
+	took := cputime.Used(t) - start
 	if err := ir.Verify(m); err != nil {
 		t.Fatal(err)
 	}
@@ -89,15 +89,6 @@ func compile(t *testing.T, n int, step func(*ir.Builder, *ir.Value, int) *ir.Val
 		}
 	}
 	return took
-}
-
-// processorTime is what the process used so far: other work on the machine changes it least.
-func processorTime(t *testing.T) time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano())
 }
 
 // TestLinear: 20,000 steps take about as long as ten times 2,000; what is quadratic takes ten times as long. Memory that is new
@@ -125,5 +116,32 @@ func TestLinear(t *testing.T) {
 				t.Errorf("%d steps take %.1f times as long as ten times %d", 10*n, best, n)
 			}
 		})
+	}
+}
+
+// TestHundredThousand: a program of 100,000 ops of all sorts takes about ten times as long as one of 10,000, and seconds.
+func TestHundredThousand(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	sorts := []string{"nothing to do", "shapes", "constants", "products", "activations", "norms"}
+	mixed := func(b *ir.Builder, x *ir.Value, i int) *ir.Value {
+		return chains[sorts[i%len(sorts)]](b, x, i/len(sorts))
+	}
+	const steps = 22_500
+	if n := len(build(t, steps, mixed).Main().Body.Ops); n < 100_000 {
+		t.Fatalf("%d ops", n)
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	for try := range 3 {
+		runtime.GC()
+		small, large := compile(t, steps/10, mixed), compile(t, steps, mixed)
+		t.Logf("10,000 ops take %v, 100,000 %v", small, large)
+		if large < 30*small && large < 10*time.Second {
+			return
+		}
+		if try == 2 {
+			t.Errorf("10,000 ops take %v, 100,000 %v", small, large)
+		}
 	}
 }

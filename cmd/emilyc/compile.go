@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/emilyc/emily"
@@ -16,17 +17,17 @@ import (
 
 // emitter writes a compiled module in one of the forms.
 type emitter struct {
-	name, doc string
-	write     func(m *ir.Module, path string, opts mlx.Options) error
+	name, ext, doc string
+	write          func(m *ir.Module, path string, opts mlx.Options) error
 }
 
 var emitters = []emitter{
-	{"bundle", "one .safetensors with weights and program, which every verb reads", emitBundle},
-	{"ir", "the IR's text; weights stay in the model's files, which it names relative to itself", emitIR},
-	{"plan", "the text of the MLX calls", emitPlan},
-	{"session", "the text of the MLX calls of a session, which keeps the caches of a decoder", emitSession},
-	{"python", "a Python program over MLX", emitPython},
-	{"onnx", "an ONNX model, with large weights in OUT.data", emitONNX},
+	{"bundle", ".safetensors", "one .safetensors with weights and program, which every verb reads", emitBundle},
+	{"ir", ".eir", "the IR's text; weights stay in the model's files, which it names relative to itself", emitIR},
+	{"plan", ".plan", "the text of the MLX calls", emitPlan},
+	{"session", ".plan", "the text of the MLX calls of a session, which keeps the caches of a decoder", emitSession},
+	{"python", ".py", "a Python program over MLX", emitPython},
+	{"onnx", ".onnx", "an ONNX model, with large weights in OUT.data", emitONNX},
 }
 
 func newCompile(o *options) *cobra.Command {
@@ -36,16 +37,17 @@ func newCompile(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "compile MODEL -o OUT",
 		Short: "Compile a model to a bundle, a plan, or a program",
-		Long:  "Compile imports a model, runs the passes, and writes the outcome. OUT is replaced when all is written.\n\nForms:\n",
+		Long:  "Compile imports a model, runs the passes, and writes the outcome. OUT is replaced when all is written.\nIts ending says in which form, unless --emit does:\n\n",
 		Args:  needs(1, 1, "MODEL"),
 		Example: `emilyc compile model.onnx -o model.safetensors
-emilyc compile model.onnx --emit plan -o model.plan
-emilyc compile model.onnx --emit python -o model.py -d batch=1`,
+emilyc compile model.onnx -o model.plan
+emilyc compile model.onnx -o model.py -d batch=1
+emilyc compile model.onnx --emit session -o session.plan`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if out == "" {
 				return wrongUse(cmd, "-o OUT is missing")
 			}
-			e, err := findEmitter(cmd, emit)
+			e, err := findEmitter(cmd, emit, out)
 			if err != nil {
 				return err
 			}
@@ -76,11 +78,11 @@ emilyc compile model.onnx --emit python -o model.py -d batch=1`,
 		},
 	}
 	for _, e := range emitters {
-		cmd.Long += fmt.Sprintf("  %-7s %s\n", e.name, e.doc)
+		cmd.Long += fmt.Sprintf("  %-7s  %-12s  %s\n", e.name, e.ext, e.doc)
 	}
 	f.add(cmd)
 	cmd.Flags().StringVarP(&out, "output", "o", "", "the file to write")
-	cmd.Flags().StringVar(&emit, "emit", "bundle", "the form: bundle, ir, plan, session, python or onnx")
+	cmd.Flags().StringVar(&emit, "emit", "", "the form: bundle, ir, plan, session, python or onnx; without it the ending of OUT says")
 	cmd.Flags().StringVar(&pipeline, "passes", "default", "comma-separated passes; none with an empty list")
 	addPrecision(cmd, &precision)
 	cmd.Flags().StringVar(&device, "device", string(mlx.CPU), "what plans and Python programs are for: cpu or gpu; the machine need not have one")
@@ -88,16 +90,49 @@ emilyc compile model.onnx --emit python -o model.py -d batch=1`,
 	return cmd
 }
 
-func findEmitter(cmd *cobra.Command, name string) (emitter, error) {
+// findEmitter is the form of that name, or without one the form that the ending of the path stands for.
+func findEmitter(cmd *cobra.Command, name, path string) (emitter, error) {
+	if name == "" {
+		return emitterOf(cmd, path, emitters...)
+	}
 	var names []string
 	for _, e := range emitters {
 		if e.name == name {
-			return e, nil
+			return e, e.fits(cmd, path)
 		}
 		names = append(names, e.name)
 	}
 	return emitter{}, wrongUse(cmd, "--emit %s: use %s", name, strings.Join(names, ", "))
 }
+
+// fits refuses a path whose ending stands for another form.
+func (e emitter) fits(cmd *cobra.Command, path string) error {
+	for _, other := range emitters {
+		if other.ext != e.ext && other.ext == extension(path) {
+			return wrongUse(cmd, "-o %s: --emit %s does not write %s: end it in %s", path, e.name, other.ext, e.ext)
+		}
+	}
+	return nil
+}
+
+// emitterOf is that of the forms for which the ending of the path stands.
+func emitterOf(cmd *cobra.Command, path string, forms ...emitter) (emitter, error) {
+	var endings []string
+	for _, e := range forms {
+		if e.ext == extension(path) {
+			return e, nil
+		}
+		if !slices.Contains(endings, e.ext) {
+			endings = append(endings, e.ext)
+		}
+	}
+	return emitter{}, wrongUse(cmd, "-o %s: the ending says what is written: use %s", path, strings.Join(endings, ", "))
+}
+
+func extension(path string) string { return strings.ToLower(filepath.Ext(path)) }
+
+// programs are the forms that every verb reads.
+var programs = slices.DeleteFunc(slices.Clone(emitters), func(e emitter) bool { return e.name != "bundle" && e.name != "ir" && e.name != "onnx" })
 
 func emitBundle(m *ir.Module, path string, _ mlx.Options) error { return emily.WriteBundle(m, path) }
 

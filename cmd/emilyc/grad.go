@@ -2,10 +2,7 @@ package main
 
 import (
 	"fmt"
-	"path/filepath"
-	"strings"
 
-	"github.com/emilyc/emily"
 	"github.com/emilyc/emily/conformance"
 	"github.com/emilyc/emily/interp"
 	"github.com/emilyc/emily/ir"
@@ -29,7 +26,7 @@ It has the inputs of the model; its outputs are the loss, then NAME.grad for eac
 its name; 'params' stands for all of them (scalars, which hold epsilons and factors, are named one by one). The loss is a scalar,
 is made one by --reduce, or gets an input for its cotangent by --cotangent.
 
-OUT is a bundle (.safetensors), or the IR's text (.eir); without -o the text is printed.`,
+OUT is a bundle (.safetensors), an ONNX model (.onnx) or the IR's text (.eir); without -o the text is printed.`,
 		Args: needs(1, 1, "MODEL"),
 		Example: `emilyc grad model.onnx --loss loss --wrt params -o grad.safetensors
 emilyc grad model.onnx --loss logits --reduce mean-square --wrt params,x
@@ -40,8 +37,8 @@ emilyc verify grad.safetensors --lanes interp,mlx`,
 			if opts.Reduce, err = grad.ParseReduction(reduce); err != nil {
 				return wrongUse(cmd, "--reduce: %v", err)
 			}
-			if recompute < 0 {
-				return wrongUse(cmd, "--recompute %d: wants a number of segments", recompute)
+			if recompute < 0 || recompute == 1 {
+				return wrongUse(cmd, "--recompute %d: wants a number of segments, 2 or more; 0 computes nothing again", recompute)
 			}
 			if len(opts.Wrt) == 0 {
 				return wrongUse(cmd, "--wrt NAMES is missing")
@@ -49,6 +46,12 @@ emilyc verify grad.safetensors --lanes interp,mlx`,
 			pipe, err := passes.Pipeline(pipeline)
 			if err != nil {
 				return wrongUse(cmd, "--passes: %v", err)
+			}
+			form := emitter{}
+			if out != "" {
+				if form, err = emitterOf(cmd, out, programs...); err != nil {
+					return err
+				}
 			}
 			l, err := f.load(cmd, args[0])
 			if err != nil {
@@ -79,7 +82,13 @@ emilyc verify grad.safetensors --lanes interp,mlx`,
 				}
 				cmd.PrintErrln(peaks(g, all))
 			}
-			return writeProgram(cmd, o, g, out)
+			switch {
+			case out != "":
+				return form.write(g, out, mlx.Options{})
+			case o.json:
+				return o.print(cmd, gradJSON(g), nil)
+			}
+			return printModule(cmd.OutOrStdout(), g)
 		},
 	}
 	f.add(cmd)
@@ -90,7 +99,7 @@ emilyc verify grad.safetensors --lanes interp,mlx`,
 	cmd.Flags().BoolVar(&opts.Outputs, "outputs", false, "keep the model's outputs, before the loss")
 	cmd.Flags().IntVar(&recompute, "recompute", 0, "save memory: compute again what is inside of this many segments, and show the peak")
 	cmd.Flags().StringVar(&pipeline, "passes", "default", "comma-separated passes to run then; none with an empty list")
-	cmd.Flags().StringVarP(&out, "output", "o", "", "the file to write: .safetensors, or .eir")
+	cmd.Flags().StringVarP(&out, "output", "o", "", "the file to write: .safetensors, .onnx or .eir")
 	return cmd
 }
 
@@ -100,24 +109,15 @@ func peaks(g, all *ir.Module) string {
 	if err != nil {
 		return "peak of activations: not known, as sizes are not"
 	}
-	text := fmt.Sprintf("peak of activations %s, %s when nothing is computed again", bytesText(peakActivation(g.Main(), sizes.Of)), bytesText(peakActivation(all.Main(), sizes.Of)))
+	peak, most := peakActivation(g.Main(), sizes.Of), peakActivation(all.Main(), sizes.Of)
+	text := fmt.Sprintf("peak of activations %s, %s when nothing is computed again", bytesText(peak), bytesText(most))
+	if peak >= most {
+		text += ": that saves nothing here"
+	}
 	if s := sizes.String(); s != "" {
 		text += " (" + s + ")"
 	}
 	return text
-}
-
-// writeProgram writes m to a bundle or a text, or prints it.
-func writeProgram(cmd *cobra.Command, o *options, m *ir.Module, out string) error {
-	switch {
-	case out != "" && strings.EqualFold(filepath.Ext(out), ".eir"):
-		return emitIR(m, out, mlx.Options{})
-	case out != "":
-		return emily.WriteBundle(m, out)
-	case o.json:
-		return o.print(cmd, gradJSON(m), nil)
-	}
-	return printModule(cmd.OutOrStdout(), m)
 }
 
 type programJSON struct {

@@ -61,8 +61,8 @@ func newInspect(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "inspect MODEL",
 		Short: "Show what is in a model, and what becomes of it",
-		Long: `Inspect prints inputs, outputs, parameters, memory, op counts before and after the passes, the MLX calls of a run, and how
-the model is divided between MLX and the interpreter; with -v also what each pass did, and the facts about sizes.`,
+		Long: `Inspect prints inputs, outputs, parameters, memory, op counts before and after the passes and each of them, the MLX calls of a run, and how
+the model is divided between MLX and the interpreter; with -v also the rules that each pass applied, and the facts about sizes.`,
 		Args: needs(1, 1, "MODEL"),
 		Example: `emilyc inspect model.onnx
 emilyc inspect model.safetensors --json
@@ -256,8 +256,9 @@ func (s *inspection) print(w *writer, verbose bool) {
 	}
 	w.printf("\n\n")
 	s.printKinds(w)
-	if verbose {
-		s.printPasses(w)
+	s.printPasses(w, verbose)
+	if verbose && len(s.Facts) > 0 {
+		w.printf("\n")
 		for _, f := range s.Facts {
 			w.printf("fact %s\n", f)
 		}
@@ -267,7 +268,7 @@ func (s *inspection) print(w *writer, verbose bool) {
 		return
 	}
 	s.printCalls(w)
-	w.printf("\nplan: %d MLX calls, %d of them transposes, %d more at load, %d stages, %d ops on host islands\n", s.PlanCalls, s.Transposes, s.SetupCalls, s.Stages, len(s.Islands))
+	w.printf("\nplan: %d MLX calls, %d of them transposes, %d more at load, %s, %s on host islands\n", s.PlanCalls, s.Transposes, s.SetupCalls, counted(s.Stages, "stage"), counted(len(s.Islands), "op"))
 	for _, i := range s.Islands {
 		w.printf("  %s %s: %s\n", i.Node, i.Kind, i.Reason)
 	}
@@ -309,15 +310,27 @@ func (s *inspection) printKinds(w *writer) {
 	w.table(rows)
 }
 
-func (s *inspection) printPasses(w *writer) {
+// counted is n things.
+func counted(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return strconv.Itoa(n) + " " + thing
+}
+
+// printPasses tells what each pass did: how many rewrites, or by which rules.
+func (s *inspection) printPasses(w *writer, byRule bool) {
 	rows := [][]string{{"\npass", "ops", "rewrites"}}
 	for _, p := range s.Passes {
-		rules := ""
+		total, rules := 0, ""
 		for _, name := range slices.Sorted(maps.Keys(p.Rules)) {
+			total += p.Rules[name]
 			rules += fmt.Sprintf("%s %d  ", name, p.Rules[name])
+		}
+		if !byRule {
+			rules = strconv.Itoa(total)
 		}
 		rows = append(rows, []string{p.Pass, fmt.Sprintf("%d -> %d", p.Before, p.After), rules})
 	}
 	w.table(rows)
-	w.printf("\n")
 }

@@ -42,6 +42,12 @@ emilyc opt model.eir --trace --stop-after 12 --print-after fold`,
 			if err != nil {
 				return err
 			}
+			form := emitter{}
+			if out != "" {
+				if form, err = emitterOf(cmd, out, programs...); err != nil {
+					return err
+				}
+			}
 			opts := passes.Options{
 				Eval: interp.EvalOp, StopAfter: stopAfter, Disable: disable, Verify: verify, PrintAfter: map[string]io.Writer{},
 			}
@@ -87,11 +93,8 @@ emilyc opt model.eir --trace --stop-after 12 --print-after fold`,
 					}
 				})
 			}
-			if strings.HasSuffix(out, ".onnx") {
-				return emitONNX(l.module, out, mlx.Options{})
-			}
 			if out != "" {
-				return emitIR(l.module, out, mlx.Options{})
+				return form.write(l.module, out, mlx.Options{})
 			}
 			if o.json {
 				return o.print(cmd, optJSON(stats), nil)
@@ -105,7 +108,7 @@ emilyc opt model.eir --trace --stop-after 12 --print-after fold`,
 	f.add(cmd)
 	cmd.Flags().StringVar(&pipeline, "passes", "default", "comma-separated passes")
 	addPrecision(cmd, &precision)
-	cmd.Flags().StringVarP(&out, "output", "o", "", "write the IR to this .eir file, or a model to this .onnx file")
+	cmd.Flags().StringVarP(&out, "output", "o", "", "write it to this file: .eir, .safetensors or .onnx")
 	cmd.Flags().IntVar(&stopAfter, "stop-after", 0, "make no rewrite past the Nth")
 	cmd.Flags().StringSliceVar(&printAfter, "print-after", nil, "print the IR after this pass, or after 'all', to standard error")
 	cmd.Flags().StringSliceVar(&disable, "disable", nil, "passes to leave out")

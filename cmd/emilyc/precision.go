@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/emilyc/emily/ir"
 	"github.com/emilyc/emily/passes"
@@ -39,6 +40,15 @@ func pipelineOf(cmd *cobra.Command, list string, precision ir.DType) ([]passes.P
 	}
 	if err != nil {
 		return nil, wrongUse(cmd, "--passes: %v", err)
+	}
+	var halves []string
+	for _, p := range pipe {
+		if p.Name == "f16" || p.Name == "bf16" {
+			halves = append(halves, p.Name)
+		}
+	}
+	if len(halves) > 1 {
+		return nil, wrongUse(cmd, "--passes and --precision: %s: name one precision, once", strings.Join(halves, " and "))
 	}
 	return pipe, nil
 }

@@ -2,7 +2,7 @@
 // in one of its own, taking turns for some rounds, with the same weights, inputs, MLX, BLAS and number of threads. Times
 // include bringing inputs from the host and the output to it.
 //
-//	go run ./examples/benchmarks [-gpu] [-only NAME] [-engines mlx,onnxruntime] GRAPHS
+//	go run ./examples/benchmarks [-gpu] [-train] [-only NAME] [-engines mlx,onnxruntime] GRAPHS
 //
 // GRAPHS holds NAME/model.onnx; python/export.py writes it. docs/benchmarks.md says more.
 package main
@@ -35,19 +35,23 @@ type options struct {
 	rounds   int
 	runs     int
 	engines  []string
+	rate     float64 // of learning
 }
 
 func main() {
 	var o options
 	var only, engines, without string
+	var steps bool
 	flag.BoolVar(&o.gpu, "gpu", false, "the models and sizes for a GPU")
 	flag.BoolVar(&o.bf16, "bf16", false, "compute in bfloat16")
 	flag.BoolVar(&o.compiled, "compiled", false, "run Emily's programs under mx::compile")
-	flag.StringVar(&without, "without", "", "steps of lowering for a GPU to leave out: stretches, packing, vectors")
+	flag.StringVar(&without, "without", "", "steps of lowering to leave out: stretches, packing, vectors, blocks")
 	flag.IntVar(&o.rounds, "rounds", 7, "how often the engines take turns")
 	flag.IntVar(&o.runs, "runs", 0, "runs of each engine in a round; 0 for as many as take half a second")
+	flag.Float64Var(&o.rate, "rate", 1e-5, "the learning rate of training steps")
 	flag.StringVar(&only, "only", "", "benchmarks whose name holds this")
-	flag.StringVar(&engines, "engines", "mlx,onnxruntime", "what to compare with: mlx, onnxruntime, torch-eager, torch-compile")
+	flag.BoolVar(&steps, "train", false, "training steps instead of runs")
+	flag.StringVar(&engines, "engines", "", "what to compare with: mlx, onnxruntime (the default), torch-eager, torch-compile; of steps mlx, mlx-compile (the default)")
 	flag.Parse()
 	if flag.NArg() != 1 || o.rounds < 1 {
 		flag.Usage()
@@ -56,7 +60,18 @@ func main() {
 	if err := o.leaveOut(without); err != nil {
 		log.Fatal(err)
 	}
+	if engines == "" {
+		engines = map[bool]string{false: "mlx,onnxruntime", true: "mlx,mlx-compile"}[steps]
+	}
 	o.graphs, o.engines = flag.Arg(0), strings.Split(engines, ",")
+	if steps {
+		printSteps(o, only)
+	} else {
+		printRuns(o, only)
+	}
+}
+
+func printRuns(o options, only string) {
 	list := onCPU
 	if o.gpu {
 		list = onGPU
@@ -100,13 +115,7 @@ func compare(ctx context.Context, w io.Writer, b benchmark, o options) error {
 	if err != nil {
 		return err
 	}
-	list := []engine{mine}
-	failed := make([]error, 1+len(o.engines))
-	for i, name := range o.engines {
-		r, err := startPython(ctx, name, b.twin, path, folder, o.flags())
-		failed[i+1] = err
-		list = append(list, r)
-	}
+	list, failed := start(ctx, mine, b, path, folder, o.flags(), o)
 	times, err := takeTurns(list, failed, o)
 	if err != nil {
 		return err
@@ -115,29 +124,44 @@ func compare(ctx context.Context, w io.Writer, b benchmark, o options) error {
 	for i := range o.engines {
 		cells = append(cells, ratios(times[0], times[i+1]))
 	}
-	err = agree(list, failed, o)
-	for _, f := range failed {
-		if f != nil {
-			log.Printf("%s: %v", b.name, f)
-		}
-	}
+	err = agree(list, failed, o.engines, o.tolerances())
+	logFailures(b.name, failed)
 	fmt.Fprintf(w, "| %s |\n", strings.Join(cells, " | "))
 	return err
 }
 
 // leaveOut turns off steps of lowering, by their names.
 func (o *options) leaveOut(names string) error {
-	steps := map[string]*mlx.Switch{"stretches": &o.tuning.Stretches, "packing": &o.tuning.Packing, "vectors": &o.tuning.Vectors}
+	steps := map[string]*mlx.Switch{"stretches": &o.tuning.Stretches, "packing": &o.tuning.Packing, "vectors": &o.tuning.Vectors, "blocks": &o.tuning.Blocks}
 	for name := range strings.SplitSeq(names, ",") {
 		if name == "" {
 			continue
 		}
 		if steps[name] == nil {
-			return fmt.Errorf("-without %s: use stretches, packing or vectors", name)
+			return fmt.Errorf("-without %s: use stretches, packing, vectors or blocks", name)
 		}
 		*steps[name] = mlx.Off
 	}
 	return nil
+}
+
+// start puts the other engines behind Emily. Those that do not start have failed.
+func start(ctx context.Context, own engine, b benchmark, path, folder string, flags []string, o options) (list []engine, failed []error) {
+	list, failed = []engine{own}, make([]error, 1+len(o.engines))
+	for i, name := range o.engines {
+		r, err := startPython(ctx, name, b.twin, path, folder, flags)
+		failed[i+1] = err
+		list = append(list, r)
+	}
+	return list, failed
+}
+
+func logFailures(name string, failed []error) {
+	for _, f := range failed {
+		if f != nil {
+			log.Printf("%s: %v", name, f)
+		}
+	}
 }
 
 func (o options) compileOptions() (list []emily.CompileOption) {
@@ -177,6 +201,9 @@ func takeTurns(list []engine, failed []error, o options) (times [][][]float64, e
 			continue
 		}
 		log.Print(e.about())
+		if _, failed[i] = e.memory(); failed[i] != nil {
+			continue
+		}
 		if runs[i] = o.runs; o.runs == 0 {
 			runs[i] = max(1, int(roundTime.Seconds()/warm[1]))
 		}
@@ -197,19 +224,23 @@ func takeTurns(list []engine, failed []error, o options) (times [][][]float64, e
 	return times, failed[0]
 }
 
-// agree ends the engines and compares their first outputs with Emily's. Peers of random weights have nothing to compare.
-func agree(list []engine, failed []error, o options) error {
-	var want *ir.Tensor
-	var errs []error
-	tol := conformance.Lanes
+// tolerances are those between the first outputs of two engines.
+func (o options) tolerances() conformance.Tolerances {
 	switch {
 	case o.bf16:
-		tol = conformance.Tolerances{ir.F32: conformance.Lanes[ir.BF16]}
+		return conformance.Tolerances{ir.F32: conformance.Lanes[ir.BF16]}
 	case o.gpu: // products of f32 round their operands to TF32, which has the mantissa of f16, and they do on both sides
 		f16 := conformance.Lanes[ir.F16]
 		f16.Rel, f16.Abs = 2*f16.Rel, 2*f16.Abs
-		tol = conformance.Tolerances{ir.F32: f16}
+		return conformance.Tolerances{ir.F32: f16}
 	}
+	return conformance.Lanes
+}
+
+// agree ends the engines and compares their first outputs with Emily's. Peers of random weights have nothing to compare.
+func agree(list []engine, failed []error, names []string, tol conformance.Tolerances) error {
+	var want *ir.Tensor
+	var errs []error
 	for i, e := range list {
 		if failed[i] != nil {
 			continue
@@ -220,8 +251,8 @@ func agree(list []engine, failed []error, o options) error {
 			errs = append(errs, err)
 		case i == 0:
 			want = got
-		case !strings.HasPrefix(o.engines[i-1], "torch"):
-			if d := conformance.CompareDatum(o.engines[i-1], got, want, conformance.Scaled(tol, want)); d != nil {
+		case !strings.HasPrefix(names[i-1], "torch"):
+			if d := conformance.CompareDatum(names[i-1], got, want, conformance.Scaled(tol, want)); d != nil {
 				errs = append(errs, d)
 			}
 		}

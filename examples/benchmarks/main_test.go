@@ -13,13 +13,7 @@ import (
 
 // TestTwins runs each hand-written model with the weights of a small one, and compares its output with Emily's.
 func TestTwins(t *testing.T) {
-	if _, _, err := runtime.Version(); err != nil {
-		t.Skipf("skipped: %v", err)
-	}
-	python := os.Getenv("EMILY_PYTHON")
-	if python == "" {
-		python = "python3"
-	}
+	needMLX(t)
 	for _, b := range []benchmark{
 		{"distilbert", "distilbert", "distilbert:4", map[string]int64{"input_ids.0": 2, "input_ids.1": 9}},
 		{"vit", "vit", "vit:4", map[string]int64{"pixel_values.0": 2}},
@@ -33,11 +27,8 @@ func TestTwins(t *testing.T) {
 			if strings.HasPrefix(b.twin, "qwen3") {
 				needs = "import onnx, importlib.util as u; u.find_spec('mlx_lm').origin"
 			}
-			if err := exec.Command(python, "-c", needs).Run(); err != nil {
-				t.Skipf("skipped: python cannot `%s`", needs)
-			}
+			python(t, "-c", needs)
 			var row strings.Builder
-			zoo := filepath.Join("..", "..", "conformance", "testdata", "zoo")
 			if err := compare(context.Background(), &row, b, options{graphs: zoo, rounds: 1, runs: 1, engines: []string{"mlx"}}); err != nil {
 				t.Fatal(err)
 			}
@@ -45,6 +36,54 @@ func TestTwins(t *testing.T) {
 				t.Errorf("the twin did not run: %s", row.String())
 			}
 		})
+	}
+}
+
+// TestSteps trains each hand-written model and the graph that it is of, where no parameter serves twice: the losses are equal.
+func TestSteps(t *testing.T) {
+	needMLX(t)
+	for _, b := range []training{
+		{benchmark{"distilbert", "distilbert", "distilbert:4", map[string]int64{"input_ids.0": 2, "input_ids.1": 9}}, "mse"},
+		{benchmark{"vit", "vit", "vit:4", map[string]int64{"pixel_values.0": 2}}, "cross_entropy"},
+	} {
+		t.Run(b.name, func(t *testing.T) {
+			python(t, "-c", "import onnx, mlx.optimizers")
+			graphs := t.TempDir()
+			if err := os.CopyFS(filepath.Join(graphs, b.name), os.DirFS(filepath.Join(zoo, b.name))); err != nil {
+				t.Fatal(err)
+			}
+			path := b.path(graphs)
+			python(t, filepath.Join("python", "unshare.py"), path, path)
+			var row strings.Builder
+			o := options{graphs: graphs, rate: 1e-2, rounds: 1, runs: 1, engines: []string{"mlx"}}
+			if err := compareSteps(context.Background(), &row, b, o); err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(row.String(), "(") {
+				t.Errorf("the twin did not run: %s", row.String())
+			}
+		})
+	}
+}
+
+var zoo = filepath.Join("..", "..", "conformance", "testdata", "zoo")
+
+func needMLX(t *testing.T) {
+	t.Helper()
+	if _, _, err := runtime.Version(); err != nil {
+		t.Skipf("skipped: %v", err)
+	}
+}
+
+// python skips the test where Python cannot run that.
+func python(t *testing.T, args ...string) {
+	t.Helper()
+	name := os.Getenv("EMILY_PYTHON")
+	if name == "" {
+		name = "python3"
+	}
+	if err := exec.Command(name, args...).Run(); err != nil {
+		t.Skipf("skipped: python cannot %q", args)
 	}
 }
 

@@ -25,6 +25,7 @@ import (
 type engine interface {
 	about() string
 	run(n int) (seconds []float64, err error)
+	memory() (usage, error)                // the most since the last call
 	finish() (first *ir.Tensor, err error) // the first output; nil where there is nothing to compare
 }
 
@@ -34,9 +35,11 @@ type local struct {
 	model  *emily.Model
 	inputs []ir.Datum
 	last   *ir.Tensor
+	meter  meter
 }
 
 func startEmily(ctx context.Context, path string, inputs []ir.Datum, load []emily.LoadOption, opts ...emily.CompileOption) (*local, error) {
+	meter := newMeter()
 	model, err := emily.Load(path, load...)
 	if err != nil {
 		return nil, err
@@ -45,7 +48,7 @@ func startEmily(ctx context.Context, path string, inputs []ir.Datum, load []emil
 	if err != nil {
 		return nil, errors.Join(err, model.Close())
 	}
-	return &local{exe: exe, model: model, inputs: inputs}, nil
+	return &local{exe: exe, model: model, inputs: inputs, meter: meter}, nil
 }
 
 func (l *local) about() string {
@@ -66,6 +69,8 @@ func (l *local) run(n int) ([]float64, error) {
 	}
 	return seconds, nil
 }
+
+func (l *local) memory() (usage, error) { return l.meter.peak() }
 
 func (l *local) finish() (*ir.Tensor, error) {
 	return l.last, errors.Join(l.exe.Close(), l.model.Close())
@@ -113,6 +118,13 @@ func (r *remote) about() string { return r.said }
 func (r *remote) run(n int) (seconds []float64, err error) {
 	fmt.Fprintln(r.in, n) // a broken pipe shows when the answer is read
 	return seconds, r.read(&seconds)
+}
+
+func (r *remote) memory() (usage, error) {
+	fmt.Fprintln(r.in, "memory")
+	var peaks [2]int64
+	err := r.read(&peaks)
+	return usage{peaks[0], peaks[1]}, err
 }
 
 // read takes the next answer. A process that gives none has ended: the last line it wrote says why.

@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"math"
+	"strings"
 
 	"github.com/emilyc/emily/ir"
 )
@@ -37,7 +38,7 @@ func importGelu(n *Node) []*ir.Value {
 	if a != "none" && a != "tanh" {
 		return one(n.fail(Invalid, "give none or tanh", "approximate %q", clip(a)))
 	}
-	return one(n.op(ir.Gelu, &ir.GeluAttrs{Tanh: a == "tanh"}, n.in[0]))
+	return one(n.op(ir.Gelu, &ir.GeluAttrs{Approximate: strings.TrimSuffix(a, "none")}, n.in[0]))
 }
 
 func (n *Node) alpha(def float32) *ir.AlphaAttrs {
@@ -81,20 +82,22 @@ func importThresholdedRelu(n *Node) []*ir.Value {
 	return one(n.op(ir.Where, nil, over, x, n.number(x.DType(), 0)))
 }
 
-func importSwish(n *Node) []*ir.Value { return one(n.swish(n.in[0])) }
+func importSwish(n *Node) []*ir.Value { return one(n.swish(n.in[0], n.Float("alpha", 1))) }
 
 // importSwiGLU: swish(A) × B.
 func importSwiGLU(n *Node) []*ir.Value {
-	return one(n.op(ir.Mul, nil, n.swish(n.in[0]), n.in[1]))
+	return one(n.op(ir.Mul, nil, n.swish(n.in[0], n.Float("alpha", 1)), n.in[1]))
 }
 
 // swish: x × sigmoid(alpha × x).
-func (n *Node) swish(x *ir.Value) *ir.Value {
-	alpha := float64(n.Float("alpha", 1))
-	if alpha == 1 {
+func (n *Node) swish(x *ir.Value, alpha float32) *ir.Value {
+	switch alpha {
+	case 1:
 		return n.op(ir.Silu, nil, x)
+	case 1.702:
+		return n.op(ir.Gelu, &ir.GeluAttrs{Approximate: "sigmoid"}, x)
 	}
-	return n.op(ir.Mul, nil, x, n.op(ir.Sigmoid, nil, n.op(ir.Mul, nil, n.number(x.DType(), alpha), x)))
+	return n.op(ir.Mul, nil, x, n.op(ir.Sigmoid, nil, n.op(ir.Mul, nil, n.number(x.DType(), float64(alpha)), x)))
 }
 
 // importSoftsign: x / (1 + |x|).

@@ -192,26 +192,6 @@ func (a *Attrs) Type(name string) *pb.TypeProto {
 	return single(a, name, pb.AttributeProto_TYPE_PROTO, (*pb.AttributeProto).GetTp)
 }
 
-// Tensors gives a TENSORS attribute.
-func (a *Attrs) Tensors(name string) []*pb.TensorProto {
-	return a.typed(name, pb.AttributeProto_TENSORS).GetTensors()
-}
-
-// Graphs gives a GRAPHS attribute.
-func (a *Attrs) Graphs(name string) []*pb.GraphProto {
-	return a.typed(name, pb.AttributeProto_GRAPHS).GetGraphs()
-}
-
-// SparseTensors gives a SPARSE_TENSORS attribute.
-func (a *Attrs) SparseTensors(name string) []*pb.SparseTensorProto {
-	return a.typed(name, pb.AttributeProto_SPARSE_TENSORS).GetSparseTensors()
-}
-
-// Types gives a TYPE_PROTOS attribute.
-func (a *Attrs) Types(name string) []*pb.TypeProto {
-	return a.typed(name, pb.AttributeProto_TYPE_PROTOS).GetTypeProtos()
-}
-
 // single gives a message attribute, which unlike a number has no value to stand for absence.
 func single[T any](a *Attrs, name string, want pb.AttributeProto_AttributeType, get func(*pb.AttributeProto) *T) *T {
 	p := a.typed(name, want)

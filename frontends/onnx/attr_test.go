@@ -28,10 +28,6 @@ var attrKinds = []struct {
 	{&pb.AttributeProto{Floats: []float32{1, 2}}, []float32{1, 2}, func(a *Attrs) any { return a.Floats("x", 9) }, []float32{9}},
 	{&pb.AttributeProto{Ints: []int64{1, 2}}, []int64{1, 2}, func(a *Attrs) any { return a.Ints("x", 9) }, []int64{9}},
 	{&pb.AttributeProto{Strings: [][]byte{[]byte("a"), nil}}, []string{"a", ""}, func(a *Attrs) any { return a.Strings("x") }, []string(nil)},
-	{&pb.AttributeProto{Tensors: []*pb.TensorProto{tensorOf("t", 1)}}, 1, func(a *Attrs) any { return len(a.Tensors("x")) }, 0},
-	{&pb.AttributeProto{Graphs: []*pb.GraphProto{{}, {}}}, 2, func(a *Attrs) any { return len(a.Graphs("x")) }, 0},
-	{&pb.AttributeProto{SparseTensors: []*pb.SparseTensorProto{{}}}, 1, func(a *Attrs) any { return len(a.SparseTensors("x")) }, 0},
-	{&pb.AttributeProto{TypeProtos: []*pb.TypeProto{{}}}, 1, func(a *Attrs) any { return len(a.Types("x")) }, 0},
 }
 
 // same compares messages by their wire form: reflection would mark them as changed.

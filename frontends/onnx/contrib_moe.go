@@ -157,7 +157,7 @@ func (n *Node) nearest(scores, hidden *ir.Value) (at, part *ir.Value) {
 // expertActivation is attribute activation_type of x[E, T, …], times fc3 of the tokens, where there is one.
 func (n *Node) expertActivation(x, tokens *ir.Value, fc3 layer) *ir.Value {
 	kind, fusion := n.String("activation_type", "relu"), n.Int("swiglu_fusion", 0)
-	alpha, beta := float64(n.Float("activation_alpha", 1)), float64(n.Float("activation_beta", 0))
+	alpha, beta := n.Float("activation_alpha", 1), float64(n.Float("activation_beta", 0))
 	limit := float64(n.Float("swiglu_limit", float32(math.Inf(1))))
 	after := n.Int("swiglu_limit_after_activation", 0) != 0
 	if kind == "swiglu" {
@@ -167,14 +167,14 @@ func (n *Node) expertActivation(x, tokens *ir.Value, fc3 layer) *ir.Value {
 	switch kind {
 	case "geglu":
 		gate, linear := n.gated(x, tokens, fc3, max(fusion, 1))
-		return n.op(ir.Mul, nil, n.op(ir.Gelu, &ir.GeluAttrs{Tanh: true}, gate), linear)
+		return n.op(ir.Mul, nil, n.op(ir.Gelu, &ir.GeluAttrs{Approximate: "tanh"}, gate), linear)
 	case "relu":
 		x = n.op(ir.Relu, nil, x)
 	case "relu2":
 		x = n.op(ir.Relu, nil, x)
 		x = n.op(ir.Mul, nil, x, x)
 	case "gelu":
-		x = n.op(ir.Gelu, &ir.GeluAttrs{Tanh: true}, x)
+		x = n.op(ir.Gelu, &ir.GeluAttrs{Approximate: "tanh"}, x)
 	case "silu":
 		x = n.op(ir.Silu, nil, x)
 	case "identity":
@@ -207,7 +207,7 @@ func (n *Node) gated(x, tokens *ir.Value, fc3 layer, fusion int64) (gate, linear
 }
 
 // limitedSwiGLU: g × sigmoid(alpha × g) × (l + beta), of g up to limit and l within it; or, after, with the limit for g × sigmoid(alpha × g).
-func (n *Node) limitedSwiGLU(gate, linear *ir.Value, alpha, beta, limit float64, after bool) *ir.Value {
+func (n *Node) limitedSwiGLU(gate, linear *ir.Value, alpha float32, beta, limit float64, after bool) *ir.Value {
 	if !n.ok() {
 		return nil
 	}
@@ -222,7 +222,5 @@ func (n *Node) limitedSwiGLU(gate, linear *ir.Value, alpha, beta, limit float64,
 	if !math.IsInf(limit, 1) {
 		linear = n.op(ir.Max, nil, linear, n.number(d, -limit))
 	}
-	swish := n.op(ir.Mul, nil, gate, n.op(ir.Sigmoid, nil, n.op(ir.Mul, nil, gate, n.number(d, alpha))))
-	swish = limited(swish, after)
-	return n.op(ir.Mul, nil, swish, n.op(ir.Add, nil, linear, n.number(d, beta)))
+	return n.op(ir.Mul, nil, limited(n.swish(gate, alpha), after), n.op(ir.Add, nil, linear, n.number(d, beta)))
 }

@@ -75,9 +75,7 @@ func walkNodes(f *File, nodes []*pb.NodeProto) {
 			AttrType(p)
 			f.Tensor(a.Tensor(name))
 			f.Sparse(a.SparseTensor(name))
-			for _, g := range append(a.Graphs(name), a.Graph(name)) {
-				walkGraph(f, g)
-			}
+			walkGraph(f, a.Graph(name))
 		}
 		a.Unused()
 	}

@@ -6,13 +6,13 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/emilyc/emily/frontends/onnx/pb"
+	"github.com/emilyc/emily/internal/cputime"
 )
 
 func ptr[T any](v T) *T { return &v }
@@ -88,24 +88,15 @@ func wantError(t testing.TB, err error, kind ErrorKind, parts ...string) {
 	}
 }
 
-// processorTime is what the process used so far.
-func processorTime(t testing.TB) time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
 // bounded fails the test if run takes more than a second or allocates more than 200 MiB. The second is the lesser of
 // the clock's and the processor's, as a busy machine adds to the one and other goroutines to the other.
 func bounded(t testing.TB, run func()) {
 	t.Helper()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	start, used := time.Now(), processorTime(t)
+	start, used := time.Now(), cputime.Used(t)
 	run()
-	took := min(time.Since(start), processorTime(t)-used)
+	took := min(time.Since(start), cputime.Used(t)-used)
 	runtime.ReadMemStats(&after)
 	if took > time.Second {
 		t.Errorf("took %v, want at most 1s", took)

@@ -6,9 +6,9 @@ const microsoft = "com.microsoft"
 
 // microsoftRows are operators of onnxruntime that exporters and its optimiser write.
 var microsoftRows = []row{
-	{microsoft, "Gelu", since(1), biasGelu(false)},
-	{microsoft, "BiasGelu", since(1), biasGelu(false)},
-	{microsoft, "FastGelu", since(1), biasGelu(true)},
+	{microsoft, "Gelu", since(1), biasGelu("")},
+	{microsoft, "BiasGelu", since(1), biasGelu("")},
+	{microsoft, "FastGelu", since(1), biasGelu("tanh")},
 	{microsoft, "QuickGelu", since(1), importQuickGelu},
 	{"", "SimplifiedLayerNormalization", since(1), importSimplifiedLayerNorm},
 	{microsoft, "SkipLayerNormalization", since(1), importSkipLayerNorm},
@@ -22,22 +22,17 @@ var microsoftRows = []row{
 }
 
 // biasGelu is gelu(x + bias), where there is a bias.
-func biasGelu(tanh bool) func(*Node) []*ir.Value {
+func biasGelu(approximate string) func(*Node) []*ir.Value {
 	return func(n *Node) []*ir.Value {
 		x := n.in[0]
 		if bias := n.arg(1); bias != nil {
 			x = n.op(ir.Add, nil, x, bias)
 		}
-		return one(n.op(ir.Gelu, &ir.GeluAttrs{Tanh: tanh}, x))
+		return one(n.op(ir.Gelu, &ir.GeluAttrs{Approximate: approximate}, x))
 	}
 }
 
-// importQuickGelu: x × sigmoid(alpha × x).
-func importQuickGelu(n *Node) []*ir.Value {
-	x := n.in[0]
-	scaled := n.op(ir.Mul, nil, x, n.number(x.DType(), float64(n.Float("alpha", 1.702))))
-	return one(n.op(ir.Mul, nil, x, n.op(ir.Sigmoid, nil, scaled)))
-}
+func importQuickGelu(n *Node) []*ir.Value { return one(n.swish(n.in[0], n.Float("alpha", 1.702))) }
 
 // importSimplifiedLayerNorm is RMSNormalization, with the reciprocal of the root as a second output.
 func importSimplifiedLayerNorm(n *Node) []*ir.Value {

@@ -160,6 +160,7 @@ var rowCases = []struct {
 	{"FlexAttention-1", 23, of("ai.onnx.preview", node("FlexAttention", "q,k,v", "y", attr("score_mod", graph(values(value("s", "f32", 1, 4, 3, 5)), untyped("o"), node("Tanh", "s", "o"))))), values(value("q", "f16", 1, 4, 3, 8), value("k", "f16", 1, 2, 5, 8), value("v", "f16", 1, 2, 5, 8)), nil},
 	{"microsoft BiasGelu", 17, of(microsoft, node("BiasGelu", "x,b", "y")), values(value("x", "f32", "n", 4), value("b", "f32", 4)), nil},
 	{"microsoft QuickGelu", 17, of(microsoft, node("QuickGelu", "x", "y")), values(value("x", "f32", "n", 4)), nil},
+	{"microsoft QuickGelu, another alpha", 17, of(microsoft, node("QuickGelu", "x", "y", attr("alpha", 1.5))), values(value("x", "f32", "n", 4)), nil},
 	{"microsoft SkipLayerNormalization", 17, of(microsoft, node("SkipLayerNormalization", "x,s,g,b,c", "y,,,z")), values(value("x", "f32", "b", "s", 4), value("s", "f32", "b", "s", 4), value("g", "f32", 4), value("b", "f32", 4), value("c", "f32", 4)), nil},
 	{"LayerNormalization-1", 11, node("LayerNormalization", "x,s,b", "y"), values(value("x", "f32", "n", 4), value("s", "f32", 4), value("b", "f32", 4)), nil},
 	{"microsoft FusedGemm", 17, of(microsoft, node("FusedGemm", "a,b,c", "y", attr("transB", 1), attr("activation", "LeakyRelu"), attr("activation_alpha", 0.5))), values(value("a", "f32", "n", 3), value("b", "f32", 4, 3), value("c", "f32", 4)), nil},

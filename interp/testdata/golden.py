@@ -117,12 +117,15 @@ def elementwise():
     y = np.array([-30, -3, -0.5, -0.0, 0.5, 3, 30, nan], np.float32)
     gelu = {
         "gelu": lambda v: 0.5 * v * (1 + verf(v / np.sqrt(2))),
-        "gelu {tanh = true}": lambda v: 0.5 * v * (1 + np.tanh(np.sqrt(2 / np.pi) * (v + 0.044715 * v**3))),
+        'gelu {approximate = "tanh"}': lambda v: 0.5 * v * (1 + np.tanh(np.sqrt(2 / np.pi) * (v + 0.044715 * v**3))),
+        'gelu {approximate = "sigmoid"}': lambda v: v * sig(1.702 * v),
         "mish": lambda v: v * np.tanh(np.logaddexp(v, 0)),
         "silu": lambda v: v * sig(v), "hard_swish": lambda v: v * np.clip(v / 6 + 0.5, 0, 1),
     }
     for op, f in gelu.items():
         fam.case(op, [y[1:]], cast64(f, y[1:]))
+    for name, f in {"silu": "silu", "gelu": "gelu", 'gelu", approximate = "tanh': 'gelu {approximate = "tanh"}', 'gelu", approximate = "sigmoid': 'gelu {approximate = "sigmoid"}'}.items():
+        fam.case('glu {activation = "%s"}' % name, [y[1:], x[:7]], cast64(lambda a, b: gelu[f](a) * b, y[1:], x[:7]))
     fam.case("stop_gradient", [y], y)
     fam.case("depends", [y, x], y)
     for d in (np.float64, np.float16, ml.bfloat16, ml.float8_e5m2):

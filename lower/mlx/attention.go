@@ -2,6 +2,7 @@ package mlx
 
 import (
 	"math"
+	"slices"
 
 	"github.com/emilyc/emily/ir"
 )
@@ -111,6 +112,8 @@ func (l *lowering) makeMask(op *ir.Op, queries, keys ir.Dim) attentionMask {
 	switch {
 	case op.Arg(4) != nil: // the sink takes what no key gets
 		return attentionMask{mask: r, seen: Absent, fill: Absent}
+	case isBool && !a.Causal && seesInTable(op.Arg(3)):
+		return attentionMask{mask: r, seen: Absent, fill: Absent}
 	case isBool && a.Empty == "mean" && l.opts.Device != GPU: // there, hidden scores are the least number
 		return attentionMask{mask: r, seen: Absent, fill: Absent}
 	case isBool && a.Empty == "mean" && d == ir.F16: // which has no number that scores vanish in
@@ -128,6 +131,23 @@ func (l *lowering) makeMask(op *ir.Op, queries, keys ir.Dim) attentionMask {
 		r = l.b.Call(Maximum, r, l.b.Scalar(d, -lastFinite(d)/2))
 	}
 	return attentionMask{mask: r, seen: seen, fill: l.emptyRow(a, d, keys)}
+}
+
+// seesInTable reports whether a mask is a constant in which every query sees a key.
+func seesInTable(mask *ir.Value) bool {
+	if mask == nil || mask.Def == nil || mask.Def.Kind != ir.Const {
+		return false
+	}
+	keys, ok := mask.Shape()[mask.Rank()-1].Value()
+	if !ok || keys == 0 {
+		return false
+	}
+	for row := range slices.Chunk(mask.Def.Attrs.(*ir.ConstAttrs).Bytes(), int(keys)) {
+		if !slices.ContainsFunc(row, func(b byte) bool { return b != 0 }) {
+			return false
+		}
+	}
+	return true
 }
 
 // emptyRow is 0, or NaN where there are keys at all: a sum over none is 0.

@@ -12,13 +12,13 @@ import (
 // Builder makes a Plan call by call. Misuse (a wrong number of operands, a parameter of the wrong kind) is kept as
 // an error, with the location of the call, that Finish returns; what calls return after it is of no use.
 type Builder struct {
-	plan   *Plan
-	cur    *Program
-	loc    ir.LocID
-	kind   ir.Kind
-	consts map[constKey]int
-	fuse   bool // Finish makes stretches
-	err    error
+	plan    *Plan
+	cur     *Program
+	loc     ir.LocID
+	kind    ir.Kind
+	consts  map[constKey]int
+	stretch *stretches // that Finish makes, or nil
+	err     error
 }
 
 type constKey struct {
@@ -382,6 +382,6 @@ func (b *Builder) Finish() (*Plan, error) {
 	if b.err != nil {
 		return nil, b.err
 	}
-	finish(p, b.fuse)
+	finish(p, b.stretch)
 	return p, nil
 }

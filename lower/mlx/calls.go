@@ -250,6 +250,7 @@ const (
 	If        // cond, then's operands, else's operands
 	Loop      // trip?, cond?, carried, empties, captures; body(i, cond, carried, captures) -> cond, carried, scanned
 	Compiled  // the operands of program, whose calls are all elementwise: mx::compile makes a kernel of them
+	Blockwise // the operands of program, whose calls are all elementwise, on f32 of one shape or one element: one pass over memory
 	Scan      // states, sequences, empties, captures; body(states, elements, captures) -> states, scanned
 	// lists, which are sequences and, of at most one element, optionals; positions count from the end where they are negative,
 	// and one that is out of range fails the run
@@ -486,7 +487,8 @@ var Calls = [NumCalls]CallInfo{
 		program("then"), program("else"), integer("n"))),
 	Loop: multi(-1, opt("loop", 2, -1, "_loop({0}, {1}, {body}, {carried}, {scans}, [{2*}])",
 		program("body"), integer("carried"), integer("scans"))),
-	Compiled: multi(-1, opt("compiled", 0, -1, "_compiled({program})({0*})", program("program"))),
+	Compiled:  multi(-1, opt("compiled", 0, -1, "_compiled({program})({0*})", program("program"))),
+	Blockwise: multi(-1, opt("blockwise", 0, -1, "{program}({0*})", program("program"))),
 	Scan: multi(-1, opt("scan", 1, -1, "_scan({body}, {states}, {sequences}, {scans}, [{0*}])",
 		program("body"), integer("states"), integer("sequences"), integer("scans"))),
 

@@ -10,7 +10,8 @@ import (
 	"github.com/emilyc/emily/ir"
 )
 
-// Decode reads the byte form. open gives the bytes of each blob, by its name and path.
+// Decode reads the byte form, as the shim does: a plan that was stored, or sent to another process, is a Plan again, to be printed or run. Emily itself stores
+// programs, not plans; it holds with this that the byte form loses nothing. open gives the bytes of each blob, by its name and path.
 func Decode(data []byte, open func(name, path string) (*ir.Blob, error)) (p *Plan, err error) {
 	d := &decoder{in: data, plan: &Plan{}}
 	defer func() {

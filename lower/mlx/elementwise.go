@@ -86,24 +86,45 @@ func lowerSoftplus(l *lowering, op *ir.Op) {
 	}))
 }
 
-// lowerGelu: x · (1 + f) / 2 as mlx.nn.gelu and gelu_approx, computed from z = s·x. The tails cancel, so that halves are computed in f32.
-func lowerGelu(l *lowering, op *ir.Op) {
-	gelu := l.geluErf
-	if op.Attrs.(*ir.GeluAttrs).Tanh {
-		gelu = l.geluTanh
+// lowerGate: gelu and silu.
+func lowerGate(l *lowering, op *ir.Op) {
+	m := l.gate(op)
+	l.setMultiple(op, m.r, m.factor)
+}
+
+// lowerGLU: the factor of the gate is left to the user of the product.
+func lowerGLU(l *lowering, op *ir.Op) {
+	m := l.gate(op)
+	l.setMultiple(op, l.b.Call(Multiply, m.r, l.arg(op, 1)), m.factor)
+}
+
+// gate is the activation of op's first operand: x · sigmoid(s·x) as mlx.nn.silu and gelu_fast_approx, or x · (1 + f) / 2 as mlx.nn.gelu
+// and gelu_approx, computed from z = s·x. The tails of 1 + f cancel, so that halves are computed in f32.
+func (l *lowering) gate(op *ir.Op) multiple {
+	d, s := op.Result().DType(), gateScale(op)
+	form := map[string]func(Reg, ir.DType) Reg{"": l.geluErf, "tanh": l.geluTanh}[approximation(op)]
+	m, taken := l.multiples[op.Args[0]]
+	switch taken = taken && m.factor == 1/s; {
+	case form == nil && taken:
+		return multiple{l.b.Call(Multiply, m.r, l.b.Call(Sigmoid, m.r)), 1 / s}
+	case form == nil:
+		x := l.arg(op, 0)
+		return multiple{l.b.Call(Multiply, x, l.b.Call(Sigmoid, l.scaled(x, d, s))), 1}
+	case taken:
+		return multiple{form(m.r, d), 0.5 / s}
+	case !isHalf(d):
+		return multiple{form(l.scaled(l.arg(op, 0), d, s), d), 0.5 / s}
 	}
-	s, d := geluScale(op), op.Result().DType()
-	if m, ok := l.multiples[op.Args[0]]; ok && m.factor == 1/s {
-		l.setMultiple(op, gelu(m.r, d), 0.5/s)
-		return
+	return multiple{l.inFloat32(l.arg(op, 0), d, func(x Reg, d ir.DType) Reg {
+		return l.scaled(form(l.scaled(x, d, s), d), d, 0.5/s)
+	}), 1}
+}
+
+func (l *lowering) scaled(r Reg, d ir.DType, factor float64) Reg {
+	if factor == 1 {
+		return r
 	}
-	if !isHalf(d) {
-		l.setMultiple(op, gelu(l.b.Call(Multiply, l.arg(op, 0), l.b.Scalar(d, s)), d), 0.5/s)
-		return
-	}
-	l.set(op, l.inFloat32(l.arg(op, 0), d, func(x Reg, d ir.DType) Reg {
-		return l.b.Call(Multiply, gelu(l.b.Call(Multiply, x, l.b.Scalar(d, s)), d), l.b.Scalar(d, 0.5/s))
-	}))
+	return l.b.Call(Multiply, r, l.b.Scalar(d, factor))
 }
 
 // geluErf is z · (1 + erf(z)).
@@ -116,12 +137,6 @@ func (l *lowering) geluTanh(z Reg, d ir.DType) Reg {
 	cube := l.b.Call(Multiply, l.b.Call(Square, z), z)
 	inner := l.b.Call(Add, z, l.b.Call(Multiply, cube, l.b.Scalar(d, 0.044715*math.Pi/2)))
 	return l.b.Call(Multiply, z, l.b.Call(Add, l.b.Call(Tanh, inner), l.b.Scalar(d, 1)))
-}
-
-// lowerSilu: as mlx.nn.silu.
-func lowerSilu(l *lowering, op *ir.Op) {
-	x := l.arg(op, 0)
-	l.set(op, l.b.Call(Multiply, x, l.b.Call(Sigmoid, x)))
 }
 
 // lowerLeakyRelu: max(x, αx) is the same for slopes up to 1, and one call less.

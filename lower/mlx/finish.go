@@ -7,14 +7,14 @@ import (
 )
 
 // finish is the work of Builder.Finish; each step is linear in the number of calls.
-func finish(p *Plan, fuse bool) {
+func finish(p *Plan, s *stretches) {
 	needs := make([]symbolSet, len(p.Programs))
 	for i := len(p.Programs) - 1; i >= 0; i-- { // programs come after those that use them
 		needs[i] = sweep(p.Programs[i], needs)
 	}
 	hoist(p)
-	if fuse {
-		stretches(p)
+	if s != nil {
+		s.make(p)
 	}
 	for _, g := range p.Programs {
 		renumber(g)

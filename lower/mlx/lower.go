@@ -35,21 +35,23 @@ type Options struct {
 // Switch says whether a step of lowering is taken.
 type Switch uint8
 
-// The positions. By default a step is taken for a GPU, where launches of kernels cost what they do not on a CPU.
+// The positions. WherePays is the default: a step is taken for the device for which it is made.
 const (
-	ForGPU Switch = iota
+	WherePays Switch = iota
 	On
 	Off
 )
 
-// Tuning are steps that change the speed of a plan, and its results by roundings only. See docs/lowering.md.
+// Tuning are steps that change the speed of a plan, and its results by roundings only. See docs/lowering.md. All but the last are made
+// for GPUs, where launches of kernels cost what they do not on a CPU.
 type Tuning struct {
 	Stretches Switch // stretches of elementwise calls are compiled
 	Packing   Switch // products of one operand become one product
 	Vectors   Switch // a product of a single row and the sum behind it are two calls
+	Blocks    Switch // on a CPU, stretches of elementwise calls on large arrays are one pass over memory; not where Stretches are taken
 }
 
-func (o Options) takes(s Switch) bool { return s == On || s == ForGPU && o.Device == GPU }
+func (o Options) takes(s Switch, on Device) bool { return s == On || s == WherePays && o.Device == on }
 
 // Rule makes the MLX calls for ops of one kind.
 type Rule struct {
@@ -75,8 +77,8 @@ var Rules = [ir.NumKinds]Rule{
 	ir.Asinh: unary(Arcsinh), ir.Acosh: unary(Arccosh), ir.Atanh: unary(Arctanh),
 	ir.Erf: unary(Erf), ir.Not: unary(LogicalNot), ir.BitNot: unary(BitwiseInvert),
 	ir.IsNaN: unary(IsNaN), ir.IsInf: anyLayout(lowerIsInf), ir.Sigmoid: unary(Sigmoid),
-	ir.Relu: anyLayout(lowerRelu), ir.Softplus: anyLayout(lowerSoftplus), ir.Gelu: anyLayout(lowerGelu),
-	ir.Silu: anyLayout(lowerSilu), ir.LeakyRelu: anyLayout(lowerLeakyRelu), ir.Elu: anyLayout(lowerElu),
+	ir.Relu: anyLayout(lowerRelu), ir.Softplus: anyLayout(lowerSoftplus), ir.Gelu: anyLayout(lowerGate),
+	ir.Silu: anyLayout(lowerGate), ir.LeakyRelu: anyLayout(lowerLeakyRelu), ir.Elu: anyLayout(lowerElu),
 	ir.HardSigmoid: anyLayout(lowerHardSigmoid), ir.HardSwish: anyLayout(lowerHardSwish),
 	ir.Mish: anyLayout(lowerMish),
 	ir.Cast: {Lower: lowerCast, Layout: true, Moves: true, Limit: limitCast}, ir.BitCast: {Lower: lowerBitCast, Layout: true, Moves: true},
@@ -87,6 +89,7 @@ var Rules = [ir.NumKinds]Rule{
 	ir.And: binary(LogicalAnd), ir.Or: binary(LogicalOr), ir.Xor: binary(NotEqual),
 	ir.BitAnd: binary(BitwiseAnd), ir.BitOr: binary(BitwiseOr), ir.BitXor: binary(BitwiseXor),
 	ir.ShiftLeft: anyLayout(lowerShift), ir.ShiftRight: anyLayout(lowerShift),
+	ir.GLU:   anyLayout(lowerGLU),
 	ir.Equal: binary(Equal), ir.Less: binary(Less), ir.LessEqual: binary(LessEqual),
 	ir.Where: {Lower: lowerWhere, Layout: true, Moves: true},
 

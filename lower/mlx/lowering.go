@@ -38,7 +38,7 @@ type home struct{ regs [2]Reg }
 
 func newLowering(m *ir.Module, opts Options) *lowering {
 	b := NewBuilder(m)
-	b.fuse = opts.takes(opts.Tuning.Stretches)
+	b.stretch = opts.stretches()
 	return &lowering{
 		b: b, rules: &Rules, opts: opts,
 		homes: map[*ir.Value]*home{}, multiples: map[*ir.Value]multiple{}, bound: map[ir.Dim]bool{}, facts: map[ir.Dim][]ir.Fact{}, shared: map[any][]Reg{},

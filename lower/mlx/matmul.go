@@ -84,7 +84,7 @@ func lowerLinear(l *lowering, op *ir.Op) {
 
 // addProduct is c + x·w for a matrix w of weights.
 func (l *lowering) addProduct(c, x, w Reg) Reg {
-	if l.opts.takes(l.opts.Tuning.Vectors) {
+	if l.opts.takes(l.opts.Tuning.Vectors, GPU) {
 		return l.b.Call(Linear, c, x, w)
 	}
 	return l.b.Call(AddMM, c, x, w, 1.0, 1.0)

@@ -16,8 +16,8 @@ type multiple struct {
 // setMultiple gives op's first result as factor · r, where that is exact enough: MLX's factors are f32, and in halves r might overflow.
 func (l *lowering) setMultiple(op *ir.Op, r Reg, factor float64) {
 	v := op.Result()
-	if v.DType() != ir.F32 || l.freeFactors() || l.layout != channelsFirst {
-		l.set(op, l.b.Call(Multiply, r, l.b.Scalar(v.DType(), factor)))
+	if factor == 1 || v.DType() != ir.F32 || l.freeFactors() || l.layout != channelsFirst {
+		l.set(op, l.scaled(r, v.DType(), factor))
 		return
 	}
 	l.b.SetType(r, v.Type)
@@ -33,20 +33,41 @@ func (l *lowering) asMultiple(v *ir.Value) (r Reg, factor float64) {
 }
 
 // freeFactors: inside a stretch a factor costs nothing, and as MLX's beta it would keep the sum out of the product's kernel.
-func (l *lowering) freeFactors() bool { return l.opts.takes(l.opts.Tuning.Stretches) }
+func (l *lowering) freeFactors() bool { return l.opts.takes(l.opts.Tuning.Stretches, GPU) }
 
 // wantedBy is the factor with which the only user of v would take it, 1 where it has none to wish for.
 func (l *lowering) wantedBy(v *ir.Value) float64 {
-	if v.DType() != ir.F32 || l.freeFactors() || !v.HasOneUse() || v.Uses()[0].Op.Kind != ir.Gelu {
+	if v.DType() != ir.F32 || l.freeFactors() || !v.HasOneUse() || v.Uses()[0].Index != 0 {
 		return 1
 	}
-	return geluScale(v.Uses()[0].Op)
+	switch op := v.Uses()[0].Op; op.Kind {
+	case ir.Gelu, ir.GLU:
+		return gateScale(op)
+	}
+	return 1
 }
 
-// geluScale is the multiple s of its operand x that gelu is computed from: with z = s·x it is z · (1 + f(z)) / 2s.
-func geluScale(op *ir.Op) float64 {
-	if op.Attrs.(*ir.GeluAttrs).Tanh {
+// gateScale is the multiple s of its operand x that an activation is computed from: with z = s·x, gelu is z · (1 + f(z)) / 2s.
+func gateScale(op *ir.Op) float64 {
+	switch approximation(op) {
+	case "":
+		return math.Sqrt2 / 2
+	case "tanh":
 		return math.Sqrt(2 / math.Pi)
+	case "sigmoid":
+		return 1.702
 	}
-	return math.Sqrt2 / 2
+	return 1
+}
+
+// approximation is of the gelu that op computes of its first operand; "silu" where it computes that.
+func approximation(op *ir.Op) string {
+	a := op.Attrs
+	if glu, ok := a.(*ir.GLUAttrs); ok {
+		_, a = glu.Gate()
+	}
+	if gelu, ok := a.(*ir.GeluAttrs); ok {
+		return gelu.Approximate
+	}
+	return "silu"
 }

@@ -54,7 +54,7 @@ func (l *lowering) packed(op *ir.Op) Reg {
 
 // packs reports whether op may be a part: it is x·w, or x·w + b with a row b, of constants; nothing else reads w.
 func (l *lowering) packs(op *ir.Op) bool {
-	if !l.opts.takes(l.opts.Tuning.Packing) || op.Kind != ir.MatMul && op.Kind != ir.Linear || !op.Result().DType().IsFloat() {
+	if !l.opts.takes(l.opts.Tuning.Packing, GPU) || op.Kind != ir.MatMul && op.Kind != ir.Linear || !op.Result().DType().IsFloat() {
 		return false
 	}
 	x, w := op.Args[0], op.Args[1]

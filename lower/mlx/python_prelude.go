@@ -99,6 +99,8 @@ def _sum(f, x, axes, keepdims):
     n = 1
     for i in axes:
         n *= x.shape[i]
+    if x.size == 0:  # MLX gives what is in memory where its axes are transposed
+        x = mx.zeros(x.shape, x.dtype)
     return _wide(lambda x: f(x, axis=axes, keepdims=keepdims), x, n)`,
 	"_cumsum": `
 def _cumsum(x, axis, reverse, inclusive):

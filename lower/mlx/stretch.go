@@ -23,19 +23,44 @@ var fuses = func() (list [NumCalls]bool) {
 	return list
 }()
 
+// stretches says which stretches there are on a device, and by which call they run.
+type stretches struct {
+	op   CallID
+	most int // calls in one
+	// fits reports whether c may be in a stretch, whose calls all have that shape: nil where they broadcast.
+	fits func(g *Program, c *Call) (shape ir.Shape, ok bool)
+	pays func(s *stretch) bool // nil where all of two calls do
+}
+
+// stretches are those that a plan gets; nil for none.
+func (o Options) stretches() *stretches {
+	switch {
+	case o.takes(o.Tuning.Stretches, GPU):
+		return &compiled
+	case o.takes(o.Tuning.Blocks, CPU):
+		return &inBlocks
+	}
+	return nil
+}
+
+// compiled are stretches for mx::compile. Making a kernel takes seconds on CUDA: without floats a stretch counts places or checks
+// indices, which is soon done.
+var compiled = stretches{
+	op: Compiled, most: math.MaxInt,
+	fits: func(_ *Program, c *Call) (ir.Shape, bool) { return nil, fuses[c.Op] },
+	pays: func(s *stretch) bool { return s.floats },
+}
+
 // stretch is a set of connected calls that fuse. It stays open until something else reads one of its results: it runs in the place of
 // its last call, so that whoever reads it must come later.
 type stretch struct {
 	calls  []int
 	last   int
+	shape  ir.Shape // of all calls
 	floats bool     // some call reads or gives floats
 	into   *stretch // that took it in
 	closed bool
 }
-
-// pays reports whether s is worth a kernel of its own, whose making takes seconds on CUDA. Without floats it counts places or checks
-// indices, which is soon done.
-func (s *stretch) pays() bool { return len(s.calls) > 1 && s.floats }
 
 // now is the stretch that s has become a part of.
 func (s *stretch) now() *stretch {
@@ -43,6 +68,13 @@ func (s *stretch) now() *stretch {
 		s = s.into
 	}
 	return s
+}
+
+func (s *stretch) size() int {
+	if s == nil {
+		return 0
+	}
+	return len(s.calls)
 }
 
 // join makes one stretch of two.
@@ -55,17 +87,18 @@ func join(a, b *stretch) *stretch {
 	return a
 }
 
-// stretches makes one call of every stretch that pays, in all programs but setup, which runs once.
-func stretches(p *Plan) {
+// make makes one call of every stretch that pays, in all programs but setup, which runs once.
+func (s *stretches) make(p *Plan) {
 	for i, g := range slices.Clone(p.Programs) {
 		if Prog(i) != p.Setup {
-			(&fuser{plan: p, g: g}).fuse()
+			(&fuser{stretches: s, plan: p, g: g}).fuse()
 		}
 	}
 }
 
 // fuser works on one program.
 type fuser struct {
+	*stretches
 	plan    *Plan
 	g       *Program
 	maker   []int      // of each register: its call; -1 for parameters
@@ -94,6 +127,7 @@ func (f *fuser) find() {
 	f.readers = make([][]int, len(f.g.Types))
 	for i := range f.g.Calls {
 		c := &f.g.Calls[i]
+		shape, fits := f.fits(f.g, c)
 		var own *stretch
 		for _, r := range c.In {
 			if r < 0 {
@@ -102,7 +136,7 @@ func (f *fuser) find() {
 			f.readers[r] = append(f.readers[r], i)
 			switch s := f.of(r); {
 			case s == nil || s == own:
-			case s.closed || !fuses[c.Op]:
+			case s.closed || !fits || !slices.Equal(s.shape, shape) || own.size()+s.size() >= f.most:
 				s.closed = true
 			case own == nil:
 				own = s
@@ -110,9 +144,9 @@ func (f *fuser) find() {
 				own = join(own, s)
 			}
 		}
-		if fuses[c.Op] {
+		if fits {
 			if own == nil {
-				own = &stretch{}
+				own = &stretch{shape: shape}
 			}
 			own.calls, own.last = append(own.calls, i), i
 			own.floats = own.floats || slices.ContainsFunc(slices.Concat(c.In, c.Out), f.isFloat)
@@ -132,10 +166,11 @@ func (f *fuser) isFloat(r Reg) bool { return r >= 0 && ElementDType(f.g.Types[r]
 
 // in is the stretch that call i is in; nil where there is none that pays.
 func (f *fuser) in(i int) *stretch {
-	if s := f.member[i].now(); s != nil && s.pays() {
-		return s
+	s := f.member[i].now()
+	if s.size() < 2 || f.pays != nil && !f.pays(s) {
+		return nil
 	}
-	return nil
+	return s
 }
 
 // of is the stretch that makes r; nil where none does.
@@ -152,7 +187,7 @@ func (f *fuser) call(s *stretch) Call {
 	id := Prog(len(f.plan.Programs))
 	sub := &Program{Name: fmt.Sprintf("stretch%d", id)}
 	last := &f.g.Calls[s.last]
-	run := Call{Op: Compiled, Args: []any{id}, Loc: last.Loc, Kind: last.Kind}
+	run := Call{Op: f.op, Args: []any{id}, Loc: last.Loc, Kind: last.Kind}
 	to := map[Reg]Reg{Absent: Absent}
 	set := func(r Reg) Reg {
 		to[r] = Reg(len(sub.Types))

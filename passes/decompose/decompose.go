@@ -11,7 +11,7 @@ import (
 
 // Definitions is what every composite is made of.
 var Definitions = [ir.NumKinds]func(*parts, *ir.Op) *ir.Value{
-	ir.Gelu: gelu, ir.Silu: silu, ir.Mish: mish,
+	ir.Gelu: gelu, ir.Silu: silu, ir.Mish: mish, ir.GLU: glu,
 	ir.Linear:  linear,
 	ir.Softmax: softmax, ir.LogSoftmax: logSoftmax,
 	ir.LayerNorm: layerNorm, ir.RMSNorm: rmsNorm, ir.BatchNorm: batchNorm,

@@ -19,7 +19,8 @@ type scores struct {
 	shape   ir.Shape // of the product, or that which tells the heads: [B, H, L, S]
 	scale   float64
 	hiding  hiding
-	changed bool // hidden or added to: no scale may follow
+	added   []*ir.Value // biases and conditions, as they were found
+	changed bool        // hidden or added to: no scale may follow
 }
 
 // attention matches at the product of weights and values. The weights are a softmax, perhaps guarded against rows that are NaN, or
@@ -31,6 +32,10 @@ func attention(m *match, o *ir.Op) *ir.Value {
 	}
 	s := &scores{match: m, scale: 1}
 	if !s.walk(w.scores, 0) {
+		return nil
+	}
+	if w.seen != nil && w.seen != w.scores && !slices.Equal(s.added, []*ir.Value{w.seen}) {
+		m.no(w.seen, "is neither what the softmax is of nor all that is added to it")
 		return nil
 	}
 	q, k, v := s.operands(o)
@@ -62,145 +67,6 @@ func attention(m *match, o *ir.Op) *ir.Value {
 		return y
 	}
 	return m.Op(ir.Reshape, &ir.ReshapeAttrs{AllowZero: true}, y, m.Dims(o.Result().Shape()...))
-}
-
-// weights is what is found between a softmax and its product with values.
-type weights struct {
-	*match
-	scores *ir.Value // that the softmax is of
-	sink   *ir.Value // another score in each row, whose weight is dropped
-	zero   bool      // rows that are NaN become 0
-	seen   *ir.Value // what tells these rows, where it is not the weights
-	cut    bool      // the last weight of each row is dropped
-}
-
-// find goes back from what values are multiplied with.
-func (w *weights) find(v *ir.Value) bool {
-	for range 8 {
-		o := v.Def
-		switch {
-		case o == nil:
-			return w.no(v, "is no softmax")
-		case o.Kind == ir.Softmax && o.Attrs.(*ir.AxisAttrs).Axis == int64(v.Rank()-1):
-			w.meet(o)
-			return w.softmax(o)
-		case isFloatCast(o), o.Kind == ir.Reshape && keepsKeys(o):
-			v = o.Args[0]
-		case o.Kind == ir.Where && w.guard(o):
-			v = o.Args[2]
-		case o.Kind == ir.Slice && !w.cut && w.dropsLast(o):
-			w.cut = true
-			v = o.Args[0]
-		default:
-			return w.no(v, "is no softmax over the last axis")
-		}
-		w.meet(o)
-	}
-	return w.no(v, "is too far from the product")
-}
-
-// softmax takes what the softmax is of: scores, less their maximum or not, with a sink after them where its weight is dropped.
-func (w *weights) softmax(o *ir.Op) bool {
-	uses := 1
-	if w.zero && w.seen == nil {
-		uses = 2
-	}
-	if len(o.Result().Uses()) != uses {
-		return w.no(o.Result(), "is used elsewhere too")
-	}
-	v := o.Args[0]
-	if d := rewrite.Def(v, ir.Sub); d != nil {
-		if top := rewrite.Def(d.Args[1], ir.ReduceMax); top != nil && top.Args[0] == d.Args[0] && lastAxisKept(top) {
-			v = d.Args[0]
-		}
-	}
-	w.scores = v
-	if w.cut {
-		c := rewrite.Def(v, ir.Concat)
-		if c == nil || len(c.Args) != 2 || c.Attrs.(*ir.AxisAttrs).Axis != int64(v.Rank()-1) || !c.Args[1].Shape()[v.Rank()-1].Is(1) {
-			return w.no(v, "are no scores and a sink")
-		}
-		w.meet(c)
-		w.scores, w.sink = c.Args[0], c.Args[1]
-	}
-	return w.seen == nil || w.seen == w.scores || w.no(w.seen, "is not what the softmax is of")
-}
-
-// dropsLast reports whether a slice drops the last element of each row.
-func (w *weights) dropsLast(o *ir.Op) bool {
-	a, x, y := o.Attrs.(*ir.SliceAttrs), o.Args[0], o.Result()
-	from, ok := rewrite.Splat(o.Args[1])
-	last := x.Rank() - 1
-	return ok && from == 0 && slices.Equal(a.Axes, []int64{int64(last)}) && a.Steps[0] == 1 &&
-		w.SameDim(y.Shape()[last].Add(ir.Size(1)), x.Shape()[last])
-}
-
-// sinks are what w.sink repeats for each query: one for each of the heads.
-func (w *weights) sinks(heads ir.Dim) *ir.Value {
-	x := w.sink
-	for rewrite.Def(x, ir.Expand) != nil {
-		x = x.Def.Args[0]
-	}
-	n := x.Shape().NumElements()
-	switch {
-	case n.Is(1):
-		return w.Op(ir.Expand, nil, w.reshaped(x, ir.Size(1)), w.Dims(heads))
-	case x.Rank() >= 3 && w.SameDim(n, heads) && w.SameDim(x.Shape()[x.Rank()-3], heads):
-		return w.reshaped(x, heads)
-	}
-	w.no(x, "is no sink of %s heads", heads)
-	return nil
-}
-
-// guard: where(isnan(p), 0, p), and where(max(scores) is -∞, 0, p).
-func (w *weights) guard(o *ir.Op) bool {
-	if x, ok := rewrite.Splat(o.Args[1]); !ok || x != 0 || w.zero {
-		return false
-	}
-	if nan := rewrite.Def(o.Args[0], ir.IsNaN); nan != nil && nan.Args[0] == o.Args[2] {
-		w.zero = true
-		return true
-	}
-	top := rewrite.Def(lowest(o.Args[0]), ir.ReduceMax)
-	if top == nil || !lastAxisKept(top) {
-		return false
-	}
-	w.zero, w.seen = true, top.Args[0]
-	return true
-}
-
-// lowest is what v tests for -∞, nil where it is another test.
-func lowest(v *ir.Value) *ir.Value {
-	o := rewrite.Def(v, ir.IsInf, ir.Equal)
-	switch {
-	case o == nil:
-	case o.Kind == ir.IsInf:
-		if a := o.Attrs.(*ir.IsInfAttrs); a.Negative && !a.Positive {
-			return o.Args[0]
-		}
-	default:
-		for i, x := range o.Args {
-			if c, ok := rewrite.Splat(x); ok && math.IsInf(c, -1) {
-				return o.Args[1-i]
-			}
-		}
-	}
-	return nil
-}
-
-func lastAxisKept(o *ir.Op) bool {
-	a := o.Attrs.(*ir.ReduceAttrs)
-	return a.KeepDims && slices.Equal(a.Axes, []int64{int64(o.Args[0].Rank() - 1)})
-}
-
-func isFloatCast(o *ir.Op) bool {
-	return o.Kind == ir.Cast && o.Args[0].DType().IsFloat() && o.Result().DType().IsFloat()
-}
-
-// keepsKeys reports whether a reshape leaves the last axis as it is.
-func keepsKeys(o *ir.Op) bool {
-	x, y := o.Args[0].Shape(), o.Result().Shape()
-	return len(x) > 2 && len(y) > 2 && o.Region.SameDim(x[len(x)-1], y[len(y)-1])
 }
 
 // walk goes from the softmax's operand to the product of queries and keys; what lies between takes effect on the way back.
@@ -350,10 +216,6 @@ func (s *scores) fits(q, k, v *ir.Value) bool {
 	return whole || s.SameDim(q.Shape()[1], k.Shape()[1]) || s.no(s.product, "its operands are broadcast")
 }
 
-func sameShape(m *match, v *ir.Value, shape ir.Shape) bool {
-	return m.SameType(ir.TensorOf(ir.F32, v.Shape()...), ir.TensorOf(ir.F32, shape...))
-}
-
 // withHeads makes [B, H, L, D] of [B·H, L, D].
 func (s *scores) withHeads(x *ir.Value) *ir.Value {
 	return s.reshaped(x, s.shape[0], s.shape[1], x.Shape()[1], x.Shape()[2])
@@ -432,39 +294,4 @@ func (m *match) single(v *ir.Value, axis int) *ir.Value {
 		return nil
 	}
 	return m.reshaped(x, slices.Delete(narrow, axis, axis+1)...)
-}
-
-// transposed is x with its axes permuted, in one transpose with that which makes x, or in none.
-func (m *match) transposed(x *ir.Value, perm []int64) *ir.Value {
-	if t := rewrite.Def(x, ir.Transpose); t != nil {
-		first := t.Attrs.(*ir.PermAttrs).Perm
-		both := make([]int64, len(perm))
-		for i, p := range perm {
-			both[i] = first[p]
-		}
-		x, perm = t.Args[0], both
-	}
-	if slices.Equal(perm, ir.Axes(0, len(perm))) {
-		return x
-	}
-	return m.Op(ir.Transpose, &ir.PermAttrs{Perm: perm}, x)
-}
-
-// reshaped is x in another shape, in one reshape with that which makes x, or in none.
-func (m *match) reshaped(x *ir.Value, dims ...ir.Dim) *ir.Value {
-	for want := ir.TensorOf(x.DType(), dims...); ; x = x.Def.Args[0] {
-		if m.SameType(x.Type, want) {
-			return x
-		}
-		if rewrite.Def(x, ir.Reshape, ir.Unsqueeze, ir.Squeeze) == nil {
-			break
-		}
-	}
-	return m.Op(ir.Reshape, &ir.ReshapeAttrs{AllowZero: true}, x, m.Dims(dims...))
-}
-
-// atMost reports whether a ≤ b is known.
-func (m *match) atMost(a, b ir.Dim) bool {
-	proved, _ := m.at.Region.Implied(ir.Fact{Rel: ir.LE, A: a, B: b})
-	return proved
 }

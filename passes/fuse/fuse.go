@@ -17,10 +17,11 @@ var Rules = slices.Concat(activationRules, softmaxRules, normRules, linearRules,
 // Patterns are what rules find, by the names under which they are explained, each with the kinds that tell it from others:
 // such an op that is left was not fused.
 var Patterns = []Pattern{
-	{"gelu", []ir.Kind{ir.Erf, ir.Tanh}},
+	{"gelu", []ir.Kind{ir.Erf, ir.Tanh, ir.Sigmoid}},
 	{"silu", []ir.Kind{ir.Sigmoid}},
+	{"glu", []ir.Kind{ir.Silu, ir.Gelu}},
 	{"mish", []ir.Kind{ir.Softplus}},
-	{"softplus", []ir.Kind{ir.Exp}},
+	{"softplus", []ir.Kind{ir.Exp, ir.Softplus}},
 	{"hard_swish", []ir.Kind{ir.HardSigmoid, ir.Min}},
 	{"softmax", []ir.Kind{ir.Exp}},
 	{"log_softmax", []ir.Kind{ir.Log}},

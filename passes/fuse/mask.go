@@ -1,6 +1,7 @@
 package fuse
 
 import (
+	"bytes"
 	"math"
 	"slices"
 
@@ -19,6 +20,7 @@ type hiding struct {
 func (s *scores) hide(allow *ir.Value, fill float64) bool {
 	h, d := &s.hiding, s.product.DType()
 	s.changed = true
+	s.added = append(s.added, allow)
 	switch {
 	case h.bias != nil && rounded(d, fill) != fill:
 		return s.no(allow, "hides scores by %v, which %s does not have", fill, d)
@@ -40,9 +42,16 @@ func (s *scores) add(bias *ir.Value) bool {
 	d := s.product.DType()
 	h := &s.hiding
 	s.changed = true
-	if allow, fill, ok := s.allows(bias); ok && h.bias == nil && h.allow == nil {
-		h.allow, h.fill = allow, fill
-		return true
+	s.added = append(s.added, bias)
+	if allow, fill, ok := s.allows(bias, 0); ok && h.bias == nil {
+		switch {
+		case h.allow == nil:
+			h.allow, h.fill = allow, fill
+			return true
+		case h.fill == fill && math.IsInf(fill, -1):
+			h.allow = s.Op(ir.And, nil, h.allow, allow)
+			return true
+		}
 	}
 	if bias = s.asDType(bias, d); bias == nil {
 		return false
@@ -61,8 +70,28 @@ func (s *scores) add(bias *ir.Value) bool {
 	return true
 }
 
-// allows takes where(allow, 0, fill) apart, where fill makes scores vanish.
-func (s *scores) allows(bias *ir.Value) (allow *ir.Value, fill float64, ok bool) {
+// allows takes where(allow, 0, fill) apart, where fill makes scores vanish: a constant, what is unsqueezed, and sums with -∞ too.
+func (s *scores) allows(bias *ir.Value, depth int) (allow *ir.Value, fill float64, ok bool) {
+	if depth > 4 || bias.Def == nil {
+		return nil, 0, false
+	}
+	switch o := bias.Def; o.Kind {
+	case ir.Const:
+		return s.allowsConst(bias)
+	case ir.Unsqueeze:
+		allow, fill, ok = s.allows(o.Args[0], depth+1)
+		if !ok {
+			return nil, 0, false
+		}
+		return s.Op(ir.Unsqueeze, o.Attrs, allow), fill, true
+	case ir.Add:
+		a, f, ok1 := s.allows(o.Args[0], depth+1)
+		b, g, ok2 := s.allows(o.Args[1], depth+1)
+		if !ok1 || !ok2 || !math.IsInf(f, -1) || !math.IsInf(g, -1) {
+			return nil, 0, false
+		}
+		return s.Op(ir.And, nil, a, b), f, true
+	}
 	via := []ir.DType{bias.DType()}
 	for rewrite.Def(bias, ir.Expand) != nil || bias.Def != nil && isFloatCast(bias.Def) {
 		bias = bias.Def.Args[0]
@@ -87,6 +116,27 @@ func (s *scores) allows(bias *ir.Value) (allow *ir.Value, fill float64, ok bool)
 		return s.Op(ir.Not, nil, w.Args[0]), a, true
 	}
 	return nil, 0, false
+}
+
+// allowsConst is of a constant of -∞ and 0.
+func (s *scores) allowsConst(bias *ir.Value) (allow *ir.Value, fill float64, ok bool) {
+	shape, ok := bias.Shape().Static()
+	data := bias.Def.Attrs.(*ir.ConstAttrs).Bytes()
+	width := bias.DType().Size()
+	hidden, none := ir.FloatScalar(bias.DType(), math.Inf(-1)).Data, ir.FloatScalar(bias.DType(), 0).Data
+	if !ok || len(data) > maxTable {
+		return nil, 0, false
+	}
+	out := ir.NewTensor(ir.Bool, shape...)
+	for i := range out.Len() {
+		switch x := data[i*width:][:width]; {
+		case bytes.Equal(x, none):
+			out.Data[i] = 1
+		case !bytes.Equal(x, hidden):
+			return nil, 0, false
+		}
+	}
+	return s.Const(out), math.Inf(-1), true
 }
 
 // vanishing reports whether a score plus c is c: it is -∞, or a least number whose last place is above any score.
@@ -265,8 +315,11 @@ func atLeast(v *ir.Value, depth int) (float64, bool) {
 	return 0, false
 }
 
-// isCausal: key j ≤ query i + S - L, of counted keys and queries.
+// isCausal: key j ≤ query i + S - L, of counted keys and queries, or as a constant.
 func (s *scores) isCausal(v *ir.Value, shape ir.Shape) bool {
+	if rewrite.Def(v, ir.Const) != nil {
+		return isCausalConst(v, shape)
+	}
 	o := rewrite.Def(v, ir.LessEqual)
 	if o == nil || v.Rank() < 2 {
 		return false
@@ -275,6 +328,24 @@ func (s *scores) isCausal(v *ir.Value, shape ir.Shape) bool {
 	queries, ok2 := countedAlong(o.Args[1], v.Rank(), v.Rank()-2)
 	return ok && ok2 && s.SameDim(queries.Sub(keys), shape[3].Sub(shape[2])) &&
 		s.SameDim(v.Shape()[v.Rank()-1], shape[3]) && s.SameDim(v.Shape()[v.Rank()-2], shape[2])
+}
+
+// isCausalConst reads a table of what each of L queries sees of S keys.
+func isCausalConst(v *ir.Value, shape ir.Shape) bool {
+	l, ok1 := shape[2].Value()
+	s, ok2 := shape[3].Value()
+	data := v.Def.Attrs.(*ir.ConstAttrs).Bytes()
+	if !ok1 || !ok2 || int64(len(data)) != l*s || v.Rank() < 2 || !v.Shape()[v.Rank()-1].Is(s) {
+		return false
+	}
+	for i := range l {
+		for j := range s {
+			if (data[i*s+j] != 0) != (j <= i+s-l) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // countedAlong is c where v counts c, c + 1, … along that axis of a result of that rank, and has no other axis that is not 1.

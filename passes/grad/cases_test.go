@@ -4,7 +4,7 @@ import (
 	"github.com/emilyc/emily/ir"
 )
 
-var families = []func() []gradCase{elementwiseCases, reduceCases, shapeCases, indexCases, matmulCases, convCases, normCases, attentionCases, sequenceCases, controlCases}
+var families = []func() []gradCase{elementwiseCases, reduceCases, shapeCases, indexCases, matmulCases, convCases, normCases, attentionCases, sequenceCases, controlCases, edgeCases, composedCases}
 
 func elementwiseCases() []gradCase {
 	var cs []gradCase
@@ -26,8 +26,12 @@ func elementwiseCases() []gradCase {
 	}
 	add(of(ir.Tan, nil, between(-1, 1, 2, 3)))
 	add(of(ir.Acosh, nil, between(1.5, 3, 2, 3)))
-	add(of(ir.Gelu, &ir.GeluAttrs{}, normal(2, 3)))
-	add(of(ir.Gelu, &ir.GeluAttrs{Tanh: true}, normal(2, 3)))
+	for _, approximate := range []string{"", "tanh", "sigmoid"} {
+		add(of(ir.Gelu, &ir.GeluAttrs{Approximate: approximate}, normal(2, 3)))
+		add(of(ir.GLU, &ir.GLUAttrs{Activation: "gelu", Approximate: approximate}, normal(2, 3), normal(2, 3)))
+	}
+	add(of(ir.GLU, &ir.GLUAttrs{Activation: "silu"}, normal(2, 3), normal(2, 3)))
+	add(of(ir.GLU, &ir.GLUAttrs{Activation: "silu"}, normal(2, 1), normal(3)))
 	add(of(ir.LeakyRelu, &ir.AlphaAttrs{Alpha: 0.2}, f64s(-1, 2, -3, 0.5)))
 	add(of(ir.Elu, &ir.AlphaAttrs{Alpha: 1.5}, f64s(-1, 2, -3, 0.5)))
 	add(of(ir.HardSigmoid, &ir.AlphaAttrs{Alpha: 0.2, Beta: 0.5}, f64s(-4, -1, 1, 4)))
@@ -45,7 +49,9 @@ func elementwiseCases() []gradCase {
 		}}
 		add(c)
 	}
-	cs = append(cs, of(ir.Mod, &ir.ModAttrs{}, f64s(3.3, -3.3, 3.3, 0.4), f64s(1.2, 1.2, -1.2, 7)), of(ir.Mod, &ir.ModAttrs{Fmod: true}, f64s(3.3, -3.3, 3.3, 0.4), f64s(1.2, 1.2, -1.2, 7)))
+	for _, fmod := range []bool{false, true} {
+		add(of(ir.Mod, &ir.ModAttrs{Fmod: fmod}, f64s(3.3, -3.3, 3.3, 0.4), f64s(1.2, 1.2, -1.2, 7)))
+	}
 	for _, k := range []ir.Kind{ir.Min, ir.Max} {
 		add(of(k, nil, f64s(1, 2.2, 3), f64s(2)))
 		add(of(k, nil, f64s(1, 2.5, 3), f64s(2, 2, 2.1)))

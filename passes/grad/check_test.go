@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/emilyc/emily/frontends/onnx/pb"
 	"github.com/emilyc/emily/interp"
 	"github.com/emilyc/emily/ir"
 	"github.com/emilyc/emily/passes/grad"
@@ -19,9 +20,10 @@ type gradCase struct {
 	name   string
 	in     []*ir.Tensor
 	build  func(b *ir.Builder, x []*ir.Value) []*ir.Value
-	second bool  // second derivatives too
-	static bool  // the op needs known sizes
-	known  []int // operands whose sizes must be known
+	node   *pb.NodeProto // in place of build: what the importer composes
+	second bool          // second derivatives too
+	static bool          // the op needs known sizes
+	known  []int         // operands whose sizes must be known
 }
 
 // of is a case of a single op.
@@ -65,35 +67,25 @@ func floats(t *ir.Tensor) []float64 { return ir.View[float64](t) }
 // module builds the case's function; integer operands are constants where sizes are known.
 func (c gradCase) module(t *testing.T, symbolic bool) (*ir.Module, []*ir.Tensor) {
 	t.Helper()
+	if c.node != nil {
+		return c.imported(t, symbolic)
+	}
 	m := ir.NewModule("grad.onnx")
 	f := m.NewFunc("main")
 	b := ir.NewBuilder(f.Body)
 	b.Loc = m.AddLoc(ir.Loc{File: "grad.onnx", Node: c.name, OpType: "Test", Opset: 1})
-	names := map[int]ir.Dim{}
+	types := c.types(symbolic)
 	var x []*ir.Value
 	var in []*ir.Tensor
 	for i, v := range c.in {
 		switch {
 		case v == nil:
 			x = append(x, nil)
-			continue
 		case v.DType != ir.F64 && !symbolic:
 			x = append(x, b.Const(v))
-			continue
+		default:
+			x, in = append(x, f.Body.AddParam(fmt.Sprintf("x%d", i), types[i])), append(in, v)
 		}
-		typ := v.Type()
-		if symbolic && v.DType == ir.F64 && !slices.Contains(c.known, i) {
-			for k, n := range v.Shape {
-				if n == 1 {
-					continue
-				}
-				if _, ok := names[n]; !ok {
-					names[n] = ir.Sym(fmt.Sprintf("s%d", n))
-				}
-				typ.Shape[k] = names[n]
-			}
-		}
-		x, in = append(x, f.Body.AddParam(fmt.Sprintf("x%d", i), typ)), append(in, v)
 	}
 	out := c.build(b, x)
 	if err := b.Err(); err != nil {
@@ -104,6 +96,26 @@ func (c gradCase) module(t *testing.T, symbolic bool) (*ir.Module, []*ir.Tensor)
 		f.Outputs = append(f.Outputs, fmt.Sprintf("y%d", i))
 	}
 	return m, in
+}
+
+// types are those of the operands; equal sizes of floats are the same symbol.
+func (c gradCase) types(symbolic bool) []ir.Type {
+	types := make([]ir.Type, len(c.in))
+	for i, v := range c.in {
+		if v == nil {
+			continue
+		}
+		types[i] = v.Type()
+		if !symbolic || v.DType != ir.F64 || slices.Contains(c.known, i) {
+			continue
+		}
+		for k, n := range v.Shape {
+			if n != 1 {
+				types[i].Shape[k] = ir.Sym(fmt.Sprintf("s%d", n))
+			}
+		}
+	}
+	return types
 }
 
 // run evaluates m's main function.
@@ -155,7 +167,7 @@ func check(t *testing.T, m *ir.Module, in []*ir.Tensor, k, depth int) {
 	for n, i := range at {
 		want := differences(t, m, in, i, k, seed)
 		for e, w := range want {
-			if got := floats(grads[n])[e]; !(math.Abs(got-w) <= 1e-6*max(1, math.Abs(w))) {
+			if got := floats(grads[n])[e]; !(math.Abs(got-w) <= 1e-6*max(1e-2, math.Abs(w))) {
 				t.Errorf("d y%d / d %s[%d] is %v, differences give %v\n%s", k, wrt[n], e, got, w, g)
 				return
 			}
@@ -184,8 +196,7 @@ func sound(t *testing.T, g *ir.Module) {
 	}
 }
 
-// differences are the central differences of seed·y with respect to each element of input i, with one step of Richardson's
-// extrapolation: of order h⁴.
+// differences are those of seed·y with respect to each element of input i.
 func differences(t *testing.T, m *ir.Module, in []*ir.Tensor, i, k int, seed *ir.Tensor) []float64 {
 	t.Helper()
 	move := make([]*ir.Tensor, len(in))
@@ -193,10 +204,10 @@ func differences(t *testing.T, m *ir.Module, in []*ir.Tensor, i, k int, seed *ir
 	for e := range out {
 		move[i] = ir.NewTensor(ir.F64, in[i].Shape...)
 		floats(move[i])[e] = 1
-		at := func(h float64) float64 { return moved(t, m, in, move, h, seed, k) }
-		central := func(h float64) float64 { return (at(h) - at(-h)) / (2 * h) }
-		const h = 1e-3
-		out[e] = (4*central(h/2) - central(h)) / 3
+		var err error
+		if out[e], err = extrapolated(1e-3, func(h float64) (float64, error) { return moved(m, in, move, h, seed, k) }); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return out
 }

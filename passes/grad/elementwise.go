@@ -61,20 +61,16 @@ var (
 	gradSigmoid  = factor(func(t *tape, _, y *ir.Value) *ir.Value { return t.b.Mul(y, t.from(1, y)) })
 	gradSoftplus = factor(func(t *tape, x, _ *ir.Value) *ir.Value { return t.f(ir.Sigmoid, x) })
 	gradSilu     = factor(func(t *tape, x, _ *ir.Value) *ir.Value {
-		s := t.f(ir.Sigmoid, x)
-		return t.b.Mul(s, t.shifted(t.b.Mul(x, t.from(1, s)), 1))
+		_, slope := t.sigmoidShare(x, 1)
+		return slope
 	})
 	gradMish = factor(func(t *tape, x, _ *ir.Value) *ir.Value {
 		h := t.f(ir.Tanh, t.f(ir.Softplus, x))
 		return t.b.Add(h, t.b.Mul(t.b.Mul(x, t.f(ir.Sigmoid, x)), t.from(1, t.square(h))))
 	})
 	gradGelu = factor(func(t *tape, x, _ *ir.Value) *ir.Value {
-		if t.op.Attrs.(*ir.GeluAttrs).Tanh {
-			return t.tanhGelu(x)
-		}
-		cdf := t.scaled(t.shifted(t.f(ir.Erf, t.scaled(x, math.Sqrt2/2)), 1), 0.5)
-		pdf := t.scaled(t.f(ir.Exp, t.scaled(t.square(x), -0.5)), 1/math.Sqrt(2*math.Pi))
-		return t.b.Add(cdf, t.b.Mul(x, pdf))
+		_, slope := t.geluShare(x, t.op.Attrs.(*ir.GeluAttrs).Approximate)
+		return slope
 	})
 
 	gradRelu      = unary(func(t *tape, x, _, d *ir.Value) *ir.Value { return t.where(t.positive(x), d) })
@@ -95,16 +91,48 @@ var (
 	})
 )
 
-// tanhGelu is the derivative of x/2·(1 + tanh(c·(x + 0.044715·x³))).
-func (t *tape) tanhGelu(x *ir.Value) *ir.Value {
+// sigmoidShare is f = sigmoid(c·x), and the derivative of x·f.
+func (t *tape) sigmoidShare(x *ir.Value, c float64) (f, slope *ir.Value) {
+	z := t.scaled(x, c)
+	f = t.f(ir.Sigmoid, z)
+	return f, t.b.Mul(f, t.shifted(t.b.Mul(z, t.from(1, f)), 1))
+}
+
+// geluShare is the f of gelu's x·f, and its derivative.
+func (t *tape) geluShare(x *ir.Value, approximate string) (f, slope *ir.Value) {
+	switch approximate {
+	case "sigmoid":
+		return t.sigmoidShare(x, 1.702)
+	case "tanh":
+		return t.tanhShare(x)
+	}
+	f = t.scaled(t.shifted(t.f(ir.Erf, t.scaled(x, math.Sqrt2/2)), 1), 0.5)
+	density := t.scaled(t.f(ir.Exp, t.scaled(t.square(x), -0.5)), 1/math.Sqrt(2*math.Pi))
+	return f, t.b.Add(f, t.b.Mul(x, density))
+}
+
+// tanhShare is f = (1 + tanh(c·(x + 0.044715·x³)))/2, and the derivative of x·f.
+func (t *tape) tanhShare(x *ir.Value) (f, slope *ir.Value) {
 	const a = 0.044715
 	c := math.Sqrt(2 / math.Pi)
 	square := t.square(x)
 	h := t.f(ir.Tanh, t.scaled(t.b.Mul(x, t.shifted(t.scaled(square, a), 1)), c))
 	inner := t.scaled(t.shifted(t.scaled(square, 3*a), 1), c)
-	left := t.scaled(t.shifted(h, 1), 0.5)
-	right := t.b.Mul(t.scaled(x, 0.5), t.b.Mul(t.from(1, t.square(h)), inner))
-	return t.b.Add(left, right)
+	f = t.scaled(t.shifted(h, 1), 0.5)
+	return f, t.b.Add(f, t.b.Mul(t.scaled(x, 0.5), t.b.Mul(t.from(1, t.square(h)), inner)))
+}
+
+// gradGLU computes the activation of the gate once more, so that it need not be kept.
+func gradGLU(t *tape) {
+	gate, a := t.x(0), t.op.Attrs.(*ir.GLUAttrs)
+	var f, slope *ir.Value
+	if a.Activation == "silu" {
+		f, slope = t.sigmoidShare(gate, 1)
+	} else {
+		f, slope = t.geluShare(gate, a.Approximate)
+	}
+	t.give(0, func() *ir.Value { return t.b.Mul(t.b.Mul(t.d(0), t.x(1)), slope) })
+	t.give(1, func() *ir.Value { return t.b.Mul(t.d(0), t.b.Mul(gate, f)) })
 }
 
 // inside is lo < x < hi.

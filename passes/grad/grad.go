@@ -192,7 +192,10 @@ func lossOf(f *ir.Func, name string) (int, error) {
 	if name == "" && len(f.Outputs) == 1 {
 		i = 0
 	}
-	if i < 0 {
+	switch {
+	case i < 0 && name == "":
+		return 0, failure(f.Module, ir.ValueError, "name one of the outputs with --loss: "+ir.NameList(f.Outputs), "which of the %d outputs is the loss is not said", len(f.Outputs))
+	case i < 0:
 		return 0, failure(f.Module, ir.ValueError, "name one of the outputs: "+ir.NameList(f.Outputs), "there is no output %q", name)
 	}
 	if v := f.Results()[i]; !differentiable(v.Type) {

@@ -88,7 +88,7 @@ func onMLX(t *testing.T, m *ir.Module, in []*ir.Tensor, k int) {
 		t.Fatal(err)
 	}
 	defer model.Close()
-	exe, err := model.Compile(context.Background(), emily.WithBackend(emily.MLX), emily.WithFallback(mlx.FallbackSilent), emily.WithVerifier())
+	exe, err := model.Compile(context.Background(), emily.WithBackend(emily.MLX), emily.WithFallback(mlx.FallbackError), emily.WithVerifier())
 	skipWithoutMLX(t, err)
 	defer exe.Close()
 	got, err := exe.Run(context.Background(), args)

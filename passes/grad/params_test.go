@@ -134,7 +134,7 @@ func @main(%x: f32[n], %i: i64[n], %l: seq<f32[?]>, %s: string[n]) -> (y: f32[n]
 		o    grad.Options
 		want string
 	}{
-		{grad.Options{Wrt: []string{"x"}}, `there is no output ""; name one of the outputs: "y", "j", "t"`},
+		{grad.Options{Wrt: []string{"x"}}, `which of the 3 outputs is the loss is not said; name one of the outputs with --loss: "y", "j", "t"`},
 		{grad.Options{Loss: "j", Wrt: []string{"x"}}, `the loss "j" is i64[n], which has no gradient; name a float output: there are "y"`},
 		{grad.Options{Loss: "t", Wrt: []string{"x"}}, `the loss "t" is string[n]`},
 		{grad.Options{Loss: "y"}, "nothing to differentiate with respect to"},

@@ -15,6 +15,7 @@ var Rules = [ir.NumKinds]Rule{
 	ir.Gelu: gradGelu, ir.Silu: gradSilu, ir.Mish: gradMish,
 	ir.LeakyRelu: gradLeakyRelu, ir.Elu: gradElu,
 	ir.HardSigmoid: gradHardSigmoid, ir.HardSwish: gradHardSwish,
+	ir.GLU:  gradGLU,
 	ir.Cast: gradCast,
 	ir.Add:  gradAdd, ir.Sub: gradSub, ir.Mul: gradMul, ir.Div: gradDiv,
 	ir.Pow: gradPow, ir.Mod: gradMod, ir.Min: gradExtreme, ir.Max: gradExtreme, ir.Where: gradWhere,

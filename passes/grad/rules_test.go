@@ -2,6 +2,7 @@ package grad_test
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,20 +23,75 @@ func TestRulesComplete(t *testing.T) {
 	}
 }
 
-// TestCasesComplete holds that every rule is compared with differences.
+// What a kind cannot have, and why.
+const (
+	alongAxis = "it works along an axis"
+	twoAxes   = "of matrices"
+	channels  = "batch and channels are axes"
+)
+
+var noRank0 = map[ir.Kind]string{
+	ir.CumSum: alongAxis, ir.CumProd: alongAxis, ir.Concat: alongAxis, ir.Split: alongAxis, ir.Softmax: alongAxis, ir.LogSoftmax: alongAxis, ir.TopK: alongAxis,
+	ir.GatherElements: alongAxis, ir.ScatterElements: alongAxis, ir.Trilu: twoAxes, ir.Rope: "positions and pairs are axes", ir.Attention: "of batches of heads",
+	ir.Conv: channels, ir.MaxPool: channels, ir.AveragePool: channels, ir.BatchNorm: channels,
+}
+
+var noEmpty = map[ir.Kind]string{ir.Range: "a run alone knows its length: 0 in one of the cases"}
+
+// TestCasesComplete holds that every rule is compared with differences, also where a float operand or result has rank 0, where one has no elements, and
+// where operands of an elementwise kind broadcast.
 func TestCasesComplete(t *testing.T) {
-	var seen [ir.NumKinds]bool
+	var seen, rank0, empty, broadcast [ir.NumKinds]bool
 	for _, family := range families {
 		for _, c := range family() {
 			m, _ := c.module(t, false)
-			m.Main().Body.Walk(func(op *ir.Op) { seen[op.Kind] = true })
+			m.Main().Body.Walk(func(op *ir.Op) {
+				seen[op.Kind] = true
+				shapes := floatShapes(op)
+				for _, s := range shapes {
+					rank0[op.Kind] = rank0[op.Kind] || len(s) == 0
+					empty[op.Kind] = empty[op.Kind] || slices.ContainsFunc(s, func(d ir.Dim) bool { return d.Is(0) })
+					broadcast[op.Kind] = broadcast[op.Kind] || !slices.Equal(s, shapes[0])
+				}
+			})
 		}
 	}
 	for k, rule := range grad.Rules {
-		if rule != nil && !seen[k] {
-			t.Errorf("no case of %s", ir.Kind(k))
+		if kind := ir.Kind(k); rule != nil {
+			demand(t, kind, "case", seen[k], "")
+			demand(t, kind, "case of rank 0", rank0[k], noRank0[kind])
+			demand(t, kind, "case without elements", empty[k], noEmpty[kind])
+			if info := ir.Kinds[k]; kind.Is(ir.Elementwise) && info.MaxArgs > 1 {
+				demand(t, kind, "case that broadcasts", broadcast[k], "")
+			}
 		}
 	}
+}
+
+// demand is an error where there is no case and no reason, or both.
+func demand(t *testing.T, k ir.Kind, what string, has bool, reason string) {
+	t.Helper()
+	if has == (reason != "") {
+		t.Errorf("%s: %s: there is one: %t, the reason for none: %q", k, what, has, reason)
+	}
+}
+
+// floatShapes are those of the f64 operands and results, or of their elements.
+func floatShapes(op *ir.Op) []ir.Shape {
+	var out []ir.Shape
+	for _, v := range slices.Concat(op.Args, op.Results) {
+		if v == nil {
+			continue
+		}
+		typ := v.Type
+		for typ.Elem != nil {
+			typ = *typ.Elem
+		}
+		if typ.IsTensor() && typ.DType == ir.F64 {
+			out = append(out, typ.Shape)
+		}
+	}
+	return out
 }
 
 // TestDTypes: gradients have the dtypes of their values in halves too, and the verifier accepts them.
@@ -96,8 +152,12 @@ func retype(m *ir.Module, d ir.DType) {
 	m.Main().Body.Walk(func(op *ir.Op) {
 		switch a := op.Attrs.(type) {
 		case *ir.ConstAttrs:
-			if a.Type.DType == ir.F64 { // of one element, as the cases make them
-				op.Attrs = &ir.ConstAttrs{Type: of(a.Type), Inline: ir.FloatScalar(d, floats(&ir.Tensor{DType: ir.F64, Data: a.Inline})[0]).Data}
+			if v, err := a.Tensor(); err == nil && a.Type.DType == ir.F64 {
+				narrow := &ir.ConstAttrs{Type: of(a.Type)}
+				for _, x := range floats(v) {
+					narrow.Inline = append(narrow.Inline, ir.FloatScalar(d, x).Data...)
+				}
+				op.Attrs = narrow
 			}
 		case *ir.CastAttrs:
 			if a.To == ir.F64 {

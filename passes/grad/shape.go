@@ -37,7 +37,8 @@ func gradExpand(t *tape) {
 				continue
 			}
 			axis := int64(i)
-			place := t.b.Op(ir.Mod, &ir.ModAttrs{}, t.count(t.size(d, axis)), t.size(x, axis))
+			size := t.b.Op(ir.Max, nil, t.size(x, axis), t.b.Const(ir.Scalar(int64(1)))) // of none there are no places
+			place := t.b.Op(ir.Mod, &ir.ModAttrs{}, t.count(t.size(d, axis)), size)
 			d = t.scattered(d, place, axis, t.size(x, axis))
 		}
 		return d

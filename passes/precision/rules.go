@@ -29,7 +29,7 @@ var rules = [ir.NumKinds]rule{
 	ir.BatchNorm: {use: follows, keeps: isStatistic},
 
 	ir.Abs: {use: follows}, ir.Neg: {use: follows}, ir.Erf: {use: follows}, ir.Tanh: {use: follows}, ir.Sigmoid: {use: follows},
-	ir.Relu: {use: follows}, ir.Gelu: {use: follows}, ir.Silu: {use: follows}, ir.LeakyRelu: {use: follows}, ir.Elu: {use: follows},
+	ir.Relu: {use: follows}, ir.Gelu: {use: follows}, ir.Silu: {use: follows}, ir.GLU: {use: follows}, ir.LeakyRelu: {use: follows}, ir.Elu: {use: follows},
 	ir.HardSigmoid: {use: follows}, ir.HardSwish: {use: follows}, ir.Mish: {use: follows}, ir.Softplus: {use: follows}, ir.StopGradient: {use: follows},
 	ir.Add: {use: follows}, ir.Sub: {use: follows}, ir.Mul: {use: follows}, ir.Div: {use: follows}, ir.Min: {use: follows}, ir.Max: {use: follows},
 	ir.Where: {use: follows},

@@ -10,6 +10,8 @@ import (
 
 var elementwiseRules = []rewrite.Rule{
 	{Name: "neutral-operand", Doc: "x - 0, x * 1, x / 1, pow(x, 1), x and true …: x", Kinds: neutralKinds(), Rewrite: neutral},
+	{Name: "absorbing-operand", Doc: "x and false: false; x or true: true", Kinds: []ir.Kind{ir.And, ir.Or}, Rewrite: absorbing},
+	{Name: "isinf-of-bounded", Doc: "isinf of softmax, sigmoid, tanh, erf, sin, cos: false", Kinds: []ir.Kind{ir.IsInf}, Rewrite: isInfOfBounded},
 	{Name: "equal-operands", Doc: "min(x, x), max(x, x), x and x, x or x, where(c, x, x): x",
 		Kinds: []ir.Kind{ir.Min, ir.Max, ir.And, ir.Or, ir.BitAnd, ir.BitOr, ir.Where}, Rewrite: equalOperands},
 	{Name: "involution", Doc: "neg(neg(x)), not(not(x)), bit_not(bit_not(x)): x", Kinds: []ir.Kind{ir.Neg, ir.Not, ir.BitNot}, Rewrite: involution},
@@ -104,6 +106,46 @@ func (n neutralElement) is(v *ir.Value) bool {
 		return x == math.Ldexp(1, v.DType().Bits())-1 && v.DType() != ir.U64
 	}
 	return x == n.value
+}
+
+// absorbing: the neutral element of one of and, or absorbs in the other.
+func absorbing(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
+	n := neutralElement{value: 1 - neutrals[op.Kind].value}
+	for _, a := range op.Args {
+		if n.is(a) && rw.SameType(a.Type, op.Result().Type) {
+			return rewrite.One(a)
+		}
+	}
+	return nil
+}
+
+func isInfOfBounded(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
+	shape := op.Result().Shape()
+	if !bounded(op.Args[0], 4) || !rw.Defined(shape...) || len(shape) > ir.MaxSym {
+		return nil
+	}
+	return rewrite.One(rw.Op(ir.Expand, nil, rw.Const(ir.FloatScalar(ir.Bool, 0)), rw.Dims(shape...)))
+}
+
+// bounded reports whether few ops show that no element of v is infinite.
+func bounded(v *ir.Value, depth int) bool {
+	if x, ok := rewrite.Splat(v); ok {
+		return !math.IsInf(x, 0)
+	}
+	o := v.Def
+	if o == nil || depth == 0 {
+		return false
+	}
+	switch o.Kind {
+	case ir.Softmax, ir.Sigmoid, ir.Tanh, ir.Erf, ir.Sin, ir.Cos:
+		return true
+	case ir.Cast:
+		x := o.Args[0]
+		return x.DType().IsFloat() && v.DType().Bits() >= x.DType().Bits() && bounded(x, depth-1)
+	case ir.Where:
+		return bounded(o.Args[1], depth-1) && bounded(o.Args[2], depth-1)
+	}
+	return false
 }
 
 // equalOperands is of the last two operands.

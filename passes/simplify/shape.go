@@ -20,6 +20,8 @@ var shapeRules = []rewrite.Rule{
 	{Name: "transpose-chain", Doc: "transpose of transpose: one", Kinds: []ir.Kind{ir.Transpose}, Rewrite: transposeChain},
 	{Name: "transpose-between-reshapes", Doc: "merge the leading axes, transpose the others, split the leading axes again: one reshape, one transpose",
 		Kinds: []ir.Kind{ir.Reshape}, Rewrite: transposeBetween},
+	{Name: "rows-of-product", Doc: "reshape of matmul or linear of a reshape, which merge leading axes to rows and split them again: the product without",
+		Kinds: []ir.Kind{ir.Reshape}, Rewrite: rowsOfProduct},
 	{Name: "same-size", Doc: "expand, tile, pad or slice that changes no size: x", Kinds: []ir.Kind{ir.Expand, ir.Tile, ir.Pad, ir.Slice}, Rewrite: sameSize},
 	{Name: "tile-of-ones", Doc: "tile that repeats axes of size 1 alone: expand", Kinds: []ir.Kind{ir.Tile}, Rewrite: tileOfOnes},
 	{Name: "expand-chain", Doc: "expand of expand: one", Kinds: []ir.Kind{ir.Expand}, Rewrite: expandChain},
@@ -247,4 +249,24 @@ func splitToOne(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
 		return nil
 	}
 	return when(rw, op, op.Args[0])
+}
+
+// rowsOfProduct: a product takes leading axes as they are.
+func rowsOfProduct(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
+	p := rewrite.Def(op.Args[0], ir.MatMul, ir.Linear)
+	if p == nil || !op.Args[0].HasOneUse() || rewrite.Def(p.Args[0], ir.Reshape) == nil {
+		return nil
+	}
+	rows, w, shape := p.Args[0].Shape(), p.Args[1].Shape(), slices.Clone(op.Result().Shape())
+	last := len(shape) - 1
+	if len(rows) != 2 || len(w) != 2 || last < 2 || !rw.SameDim(shape[last], w[1]) || p.Kind == ir.Linear && p.Args[2].Rank() > 1 {
+		return nil
+	}
+	shape[last] = rows[1]
+	if !rw.SameDim(shape[:last].NumElements(), rows[0]) || !rw.Defined(shape...) || len(shape) > ir.MaxSym {
+		return nil
+	}
+	args := slices.Clone(p.Args)
+	args[0] = rw.Op(ir.Reshape, &ir.ReshapeAttrs{AllowZero: true}, p.Args[0].Def.Args[0], rw.Dims(shape...))
+	return when(rw, op, rw.Op(p.Kind, p.Attrs, args...))
 }

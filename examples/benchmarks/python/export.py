@@ -9,6 +9,7 @@ from typing import Callable, NamedTuple
 
 import torch
 from torch.export import Dim
+from unshare import unshare
 
 
 class Qwen3(torch.nn.Module):
@@ -159,6 +160,7 @@ def export(name, folder):
         module, (), kwargs=inputs, dynamic_shapes=free, input_names=list(names(inputs)),
         output_names=graph.outputs, opset_version=20, dynamo=True)
     program.save(folder / "model.onnx", external_data=True)
+    unshare(folder / "model.onnx", folder / "model.onnx")
 
 
 if __name__ == "__main__":

@@ -39,17 +39,35 @@ func exportIsInf(g *graph, op *ir.Op) {
 	g.emit("IsInf", g.args(), boolAttr("detect_negative", a.Negative), boolAttr("detect_positive", a.Positive))
 }
 
-func exportGelu(g *graph, op *ir.Op) {
-	form := "none"
-	if op.Attrs.(*ir.GeluAttrs).Tanh {
-		form = "tanh"
-	}
-	g.emit("Gelu", g.args(), stringAttr("approximate", form))
+// exportActivation: gelu and silu.
+func exportActivation(g *graph, op *ir.Op) {
+	name, ins, attrs := g.activation(op.Kind, op.Attrs)
+	g.emit(name, ins, attrs...)
 }
 
-// exportSilu: onnxruntime lacks Swish-24.
-func exportSilu(g *graph, _ *ir.Op) {
-	g.emit("Mul", []string{g.arg(0), g.one("Sigmoid", g.args())})
+// exportGLU: the activation of the gate, times the other operand.
+func exportGLU(g *graph, op *ir.Op) {
+	name, ins, attrs := g.activation(op.Attrs.(*ir.GLUAttrs).Gate())
+	g.emit("Mul", []string{g.one(name, ins, attrs...), g.arg(1)})
+}
+
+// activation is the last node of gelu or silu of the first operand. There is no operator for gelu by sigmoid, and onnxruntime
+// lacks Swish-24.
+func (g *graph) activation(k ir.Kind, a ir.Attrs) (name string, ins []string, attrs []*pb.AttributeProto) {
+	x, form, inner := g.arg(0), "sigmoid", g.arg(0)
+	if k == ir.Gelu {
+		form = a.(*ir.GeluAttrs).Approximate
+		if form == "sigmoid" {
+			inner = g.one("Mul", []string{x, g.numberOf(g.op.Args[0], 1.702)})
+		}
+	}
+	switch form {
+	case "sigmoid":
+		return "Mul", []string{x, g.one("Sigmoid", []string{inner})}, nil
+	case "":
+		form = "none"
+	}
+	return "Gelu", []string{x}, []*pb.AttributeProto{stringAttr("approximate", form)}
 }
 
 func alpha(name string) Rule {

@@ -18,8 +18,8 @@ var Rules = [ir.NumKinds]Rule{
 	ir.Asinh: simple("Asinh"), ir.Acosh: simple("Acosh"), ir.Atanh: simple("Atanh"),
 	ir.Erf: simple("Erf"), ir.Not: simple("Not"), ir.BitNot: simple("BitwiseNot"),
 	ir.IsNaN: simple("IsNaN"), ir.IsInf: exportIsInf, ir.Sigmoid: simple("Sigmoid"),
-	ir.Relu: exportRelu, ir.Softplus: simple("Softplus"), ir.Gelu: exportGelu,
-	ir.Silu: exportSilu, ir.LeakyRelu: alpha("LeakyRelu"), ir.Elu: alpha("Elu"),
+	ir.Relu: exportRelu, ir.Softplus: simple("Softplus"), ir.Gelu: exportActivation,
+	ir.Silu: exportActivation, ir.LeakyRelu: alpha("LeakyRelu"), ir.Elu: alpha("Elu"),
 	ir.HardSigmoid: exportHardSigmoid, ir.HardSwish: simple("HardSwish"), ir.Mish: simple("Mish"),
 	ir.Cast: exportCast, ir.BitCast: exportBitCast,
 
@@ -28,6 +28,7 @@ var Rules = [ir.NumKinds]Rule{
 	ir.And: simple("And"), ir.Or: simple("Or"), ir.Xor: simple("Xor"),
 	ir.BitAnd: simple("BitwiseAnd"), ir.BitOr: simple("BitwiseOr"), ir.BitXor: simple("BitwiseXor"),
 	ir.ShiftLeft: shift("LEFT"), ir.ShiftRight: shift("RIGHT"),
+	ir.GLU:   exportGLU,
 	ir.Equal: simple("Equal"), ir.Less: simple("Less"), ir.LessEqual: simple("LessOrEqual"), ir.Where: simple("Where"),
 
 	ir.ReduceSum: reduction("ReduceSum"), ir.ReduceMean: reduction("ReduceMean"), ir.ReduceProd: reduction("ReduceProd"),

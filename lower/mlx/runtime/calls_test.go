@@ -240,6 +240,7 @@ func (e *everyCall) control(x, i mlx.Reg) {
 		return []mlx.Reg{r, b.Call(mlx.AsType, b.Call(mlx.Less, r, p[1]), ir.I32)}
 	})
 	e.outs([]ir.DType{ir.F32, ir.I32}, []int{2, 2}, mlx.Compiled, x, b.Scalar(ir.F32, 1), stretch)
+	e.outs([]ir.DType{ir.F32, ir.I32}, []int{2, 2}, mlx.Blockwise, x, b.Scalar(ir.F32, 1), stretch)
 	e.outs([]ir.DType{ir.F32, ir.F32}, []int{2, 3}, mlx.Loop, b.Int(ir.I64, 11), mlx.Absent, x, empty, body, 1, 1)
 	sum := b.Sub("sum", 2, func(p []mlx.Reg) []mlx.Reg {
 		s := b.Call(mlx.Add, p[0], p[1])

@@ -16,9 +16,12 @@ func elementwiseCases() []diffCase {
 		for _, k := range floatOps {
 			add(op(k, nil, edges(d)))
 		}
-		for _, tanh := range []bool{false, true} {
-			add(op(ir.Gelu, &ir.GeluAttrs{Tanh: tanh}, edges(d)))
+		up := tensorOf(d, []float64{1, -2, 0.5}, 3, 1)
+		for _, approximate := range []string{"", "tanh", "sigmoid"} {
+			add(op(ir.Gelu, &ir.GeluAttrs{Approximate: approximate}, edges(d)))
+			add(op(ir.GLU, &ir.GLUAttrs{Activation: "gelu", Approximate: approximate}, edges(d), up))
 		}
+		add(op(ir.GLU, &ir.GLUAttrs{Activation: "silu"}, edges(d), up))
 		for _, a := range []float64{0.1, 1, 2, -0.5, 0} {
 			add(op(ir.LeakyRelu, &ir.AlphaAttrs{Alpha: a}, edges(d)))
 			add(op(ir.Elu, &ir.AlphaAttrs{Alpha: a}, edges(d)))

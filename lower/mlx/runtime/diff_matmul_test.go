@@ -31,12 +31,12 @@ func matmulCases() []diffCase {
 		cs = append(cs, op(ir.Det, nil, tensorOf(d, []float64{0, 0, 2, 0, 3, 1, 4, 1, 1}, 3, 3)), op(ir.Det, nil, tensorOf(d, []float64{1, 2, 2, 4}, 2, 2)))
 	}
 	for _, d := range floatTypes {
-		for _, tanh := range []bool{false, true} {
+		for _, approximate := range []string{"", "tanh", "sigmoid"} {
 			for _, again := range []bool{false, true} { // the values in between are asked for too
 				cs = append(cs, diffCase{name: "feed-forward", in: []*ir.Tensor{random(d, 2, 3, 4), random(d, 4, 5), random(d, 5), random(d, 5, 4), random(d, 4)},
 					build: func(b *ir.Builder, x []*ir.Value) []*ir.Value {
 						up := b.Op(ir.Linear, nil, x[0], x[1], x[2])
-						act := b.Op(ir.Gelu, &ir.GeluAttrs{Tanh: tanh}, up)
+						act := b.Op(ir.Gelu, &ir.GeluAttrs{Approximate: approximate}, up)
 						out := []*ir.Value{b.Op(ir.Linear, nil, act, x[3], x[4])}
 						if again {
 							out = append(out, act, up)

@@ -37,8 +37,9 @@ func reduceCases() []diffCase {
 		add(op(ir.ArgMax, &ir.ArgAttrs{Axis: 1, Last: last}, nan))
 		add(op(ir.ArgMin, &ir.ArgAttrs{Axis: 0, Last: last}, nan))
 	}
-	for _, k := range kinds[:1] {
-		add(op(k, &ir.ReduceAttrs{Axes: []int64{1}}, random(ir.F32, 2, 0)))
+	add(op(ir.ReduceSum, &ir.ReduceAttrs{Axes: []int64{1}}, random(ir.F32, 2, 0)))
+	for _, k := range kinds {
+		add(op(k, &ir.ReduceAttrs{Axes: []int64{0, 2}}, random(ir.F32, 0, 3, 2)))
 	}
 	for _, d := range []ir.DType{ir.F32, ir.F16, ir.I8, ir.U16, ir.I64, ir.Bool} {
 		add(op(ir.ReduceMax, &ir.ReduceAttrs{Axes: []int64{1}}, random(d, 2, 0)))

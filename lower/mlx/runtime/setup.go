@@ -32,7 +32,7 @@ type SetupResult struct {
 }
 
 // compileFlags are those of the shim, beside paths.
-const compileFlags = "-std=c++20 -O2 -fPIC -shared -fvisibility=hidden"
+const compileFlags = "-std=c++20 -O2 -ftree-vectorize -fno-math-errno -fPIC -shared -fvisibility=hidden"
 
 // Setup finds or fetches MLX, sees to a fast BLAS on Linux, builds the shim and loads it. It is safe to call again
 // and from several processes at once; what is there is kept. Errors that the user can mend are *SetupError.

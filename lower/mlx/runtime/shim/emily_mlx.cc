@@ -7,6 +7,7 @@
 
 #include "compile.h"
 #include "control.h"
+#include "ops_blockwise.h"
 #include "ops_nn.h"
 #include "ops_sequence.h"
 #include "session.h"
@@ -32,6 +33,7 @@ static const std::unordered_map<std::string_view, Fn>& table() {
     auto add = [t](const Row* rows, size_t n) {
       for (size_t i = 0; i < n; i++) t->emplace(rows[i].name, rows[i].fn);
     };
+    add(blockwiseRows, std::size(blockwiseRows));
     add(mathRows, std::size(mathRows));
     add(shapeRows, std::size(shapeRows));
     add(nnRows, std::size(nnRows));

@@ -54,11 +54,12 @@ inline array erf(Ctx& c, const array& x) {
   return mx::clip(mx::divide(mx::multiply(clipped, p, c.s), q, c.s), array(-1.0f), array(1.0f), c.s);
 }
 
-// reduced is the shape of a reduction over axes.
+// reduced is the shape of a reduction over axes, which may count from the end.
 inline Shape reduced(const array& a, const std::vector<int>& axes, bool keep) {
   Shape out;
-  for (int i = 0; i < static_cast<int>(a.ndim()); i++) {
-    bool gone = std::find(axes.begin(), axes.end(), i) != axes.end();
+  int rank = static_cast<int>(a.ndim());
+  for (int i = 0; i < rank; i++) {
+    bool gone = std::any_of(axes.begin(), axes.end(), [&](int axis) { return axis == i || axis + rank == i; });
     if (!gone) out.push_back(a.shape(i));
     else if (keep) out.push_back(1);
   }
@@ -78,7 +79,7 @@ inline array limit(mx::Dtype d, bool greatest) {
 
 using Reduce = array (*)(const array&, const std::vector<int>&, bool, mx::StreamOrDevice);
 
-// reduceOr is f, but of nothing it is the given value: MLX throws there.
+// reduceOr is f, but of nothing it is the given value: MLX throws there, or gives what is in memory where axes are transposed.
 inline array reduceOr(Ctx& c, const Call& k, Reduce f, const array& none) {
   auto& a = c.in(k, 0);
   auto axes = c.ints(k, 0);
@@ -96,8 +97,9 @@ inline bool needsWide(Ctx& c, const array& a, int64_t n) {
 }
 
 // summed is a sum or a mean.
-inline array summed(Ctx& c, const Call& k, Reduce f) {
+inline array summed(Ctx& c, const Call& k, Reduce f, float none) {
   auto& a = c.in(k, 0);
+  if (a.size() == 0) return reduceOr(c, k, f, array(none));
   auto axes = c.ints(k, 0);
   bool keep = k.params[1].b;
   int64_t n = 1;
@@ -145,7 +147,8 @@ inline const Row mathRows[] = {
     {"astype", OUT(mx::astype(c.in(k, 0), k.params[0].dtype, c.s))},
     {"view", OUT(mx::view(c.in(k, 0), k.params[0].dtype, c.s))},
 
-    {"sum", OUT(summed(c, k, static_cast<Reduce>(mx::sum)))}, {"mean", OUT(summed(c, k, static_cast<Reduce>(mx::mean)))}, RED(prod), RED(all), RED(any), RED(median),
+    {"sum", OUT(summed(c, k, static_cast<Reduce>(mx::sum), 0))}, {"mean", OUT(summed(c, k, static_cast<Reduce>(mx::mean), NAN))}, RED(median),
+    REDUCE_OR(prod, array(1)), REDUCE_OR(all, array(true)), REDUCE_OR(any, array(false)),
     REDUCE_OR(max, limit(c.in(k, 0).dtype(), false)), REDUCE_OR(min, limit(c.in(k, 0).dtype(), true)),
     REDUCE_OR(logsumexp, limit(c.in(k, 0).dtype(), false)),
     MOMENT(var), MOMENT(std), WINNER(argmax), WINNER(argmin),
