@@ -38,7 +38,8 @@ type Result struct {
 	Lanes []LaneResult
 	Time  time.Duration
 
-	Expected string // why it was expected to fail, of a case that does
+	Expected  string // why it was expected to fail, of a case that does
+	Undecided bool   // it failed, and rounding decides whether it does
 }
 
 // LaneResult is how one lane went.

@@ -59,7 +59,7 @@ func Total(results []Result) Totals {
 			ops[name] = &OpTotal{Op: name, Passed: make([]int, len(t.Lanes))}
 		}
 		ops[name].add(r)
-		if l := firstFailed(r); l != nil {
+		if l := firstFailed(r); l != nil && !r.Undecided {
 			why[Reason{Lane: l.Lane, Text: generalReason(l.Err)}]++
 		}
 	}
@@ -77,7 +77,7 @@ func Total(results []Result) Totals {
 func (o *OpTotal) add(r *Result) {
 	o.Cases++
 	for i, l := range r.Lanes {
-		if l.Err == nil && i < len(o.Passed) {
+		if (l.Err == nil || r.Undecided) && i < len(o.Passed) {
 			o.Passed[i]++
 		}
 	}
