@@ -346,11 +346,7 @@ func (g *graph) logic() {
 
 func (g *graph) transpose() {
 	v := g.any()
-	perm := make([]int64, v.Rank())
-	for i := range perm {
-		perm[i] = int64(i)
-	}
-	g.add(g.make(ir.Transpose, &ir.PermAttrs{Perm: shuffle(g, perm)}, v))
+	g.add(g.make(ir.Transpose, &ir.PermAttrs{Perm: shuffle(g, ir.Axes(0, v.Rank()))}, v))
 }
 
 func (g *graph) reshape() {
@@ -550,7 +546,7 @@ func (g *graph) branch() {
 	}
 	arm := func(twice bool) *ir.Region {
 		return g.body([]*ir.Value{v, w}, func(s *graph) []*ir.Value {
-			x := s.make(ir.Transpose, &ir.PermAttrs{Perm: identity(v.Rank())}, s.pool[0])
+			x := s.make(ir.Transpose, &ir.PermAttrs{Perm: ir.Axes(0, v.Rank())}, s.pool[0])
 			s.slice()
 			if twice && v.Rank() > 0 {
 				x = s.make(ir.Concat, &ir.AxisAttrs{}, x, s.pool[0])
@@ -573,14 +569,6 @@ func (g *graph) branch() {
 	}
 }
 
-func identity(n int) []int64 {
-	out := make([]int64, n)
-	for i := range out {
-		out[i] = int64(i)
-	}
-	return out
-}
-
 // loop carries one value that is used and one that may not be.
 func (g *graph) loop() {
 	v, w := g.any(), g.any()
@@ -589,7 +577,7 @@ func (g *graph) loop() {
 	typed := func(t ir.Type) *ir.Value { return &ir.Value{Type: t} }
 	r := g.body([]*ir.Value{typed(ir.TensorOf(ir.I64)), typed(ir.TensorOf(ir.Bool)), v, w, v}, func(s *graph) []*ir.Value {
 		x := s.make(ir.Where, nil, s.pool[1], s.pool[4], s.pool[2])
-		y := s.make(ir.Transpose, &ir.PermAttrs{Perm: identity(w.Rank())}, s.pool[3])
+		y := s.make(ir.Transpose, &ir.PermAttrs{Perm: ir.Axes(0, w.Rank())}, s.pool[3])
 		return []*ir.Value{s.pool[1], x, y, x, s.make(ir.Mul, nil, s.pool[0], s.pool[0])}
 	})
 	rs := b.Ops(ir.Loop, &ir.LoopAttrs{Carried: 2}, []*ir.Region{r}, trip, nil, v, w, v)

@@ -291,7 +291,7 @@ func (m *match) narrow(v *ir.Value, d ir.DType, sums int) *ir.Value {
 		}
 		a, b := m.narrow(o.Args[0], d, sums-1), m.narrow(o.Args[1], d, sums-1)
 		if a != nil && b != nil {
-			return m.Op(ir.Add, nil, a, b)
+			return m.Add(a, b)
 		}
 	}
 	return nil
