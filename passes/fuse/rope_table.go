@@ -120,7 +120,7 @@ func (m *match) doubled(v *ir.Value) *ir.Value {
 		if len(pairs.Def.Args) != 2 || pairs.Def.Args[1] != x {
 			return nil
 		}
-	case ir.Expand, ir.Tile:
+	case ir.Expand:
 	default:
 		return nil
 	}
