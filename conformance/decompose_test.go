@@ -66,7 +66,6 @@ func checkDefinition(t *testing.T, k ir.Kind, f opFunc) {
 // unfused are the composites that fuse has no pattern for.
 var unfused = map[ir.Kind]string{
 	ir.BatchNorm: "exporters keep it whole",
-	ir.Rope:      "exporters write it with the tables doubled and the halves swapped",
 }
 
 // TestFuseFindsDefinitions: a composite that is taken apart is put together again.

@@ -108,3 +108,24 @@ func (b *Builder) Dims(dims ...Dim) *Value {
 
 // Float appends a scalar of float dtype d. It fails for other dtypes.
 func (b *Builder) Float(d DType, v float64) *Value { return b.Const(FloatScalar(d, v)) }
+
+// Add is x + y; operands of arithmetic broadcast.
+func (b *Builder) Add(x, y *Value) *Value { return b.Op(Add, nil, x, y) }
+
+// Sub is x - y.
+func (b *Builder) Sub(x, y *Value) *Value { return b.Op(Sub, nil, x, y) }
+
+// Mul is x · y.
+func (b *Builder) Mul(x, y *Value) *Value { return b.Op(Mul, nil, x, y) }
+
+// Div is x / y.
+func (b *Builder) Div(x, y *Value) *Value { return b.Op(Div, nil, x, y) }
+
+// Axes are the axes from first up to, not including, end.
+func Axes(first, end int) []int64 {
+	axes := make([]int64, max(end-first, 0))
+	for i := range axes {
+		axes[i] = int64(first + i)
+	}
+	return axes
+}

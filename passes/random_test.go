@@ -278,7 +278,7 @@ func broadcasts(a, b ir.Shape) bool {
 func (g *graph) grow() {
 	pick(g, []func(){
 		g.unary, g.unary, g.binary, g.binary, g.binary, g.cast, g.cast, g.where, g.logic, g.transpose, g.reshape, g.reshape, g.squeeze,
-		g.expand, g.slice, g.slice, g.concat, g.split, g.reduce, g.pad, g.sizes, g.branch, g.loop, g.fold, g.heads, g.rows,
+		g.expand, g.slice, g.slice, g.concat, g.tile, g.split, g.reduce, g.pad, g.sizes, g.branch, g.loop, g.fold, g.heads, g.rows,
 	}...)()
 }
 
@@ -346,11 +346,7 @@ func (g *graph) logic() {
 
 func (g *graph) transpose() {
 	v := g.any()
-	perm := make([]int64, v.Rank())
-	for i := range perm {
-		perm[i] = int64(i)
-	}
-	g.add(g.make(ir.Transpose, &ir.PermAttrs{Perm: shuffle(g, perm)}, v))
+	g.add(g.make(ir.Transpose, &ir.PermAttrs{Perm: shuffle(g, ir.Axes(0, v.Rank()))}, v))
 }
 
 func (g *graph) reshape() {
@@ -450,7 +446,34 @@ func (g *graph) concat() {
 	if g.flip() {
 		args = append(args, g.one(func(w *ir.Value) bool { return w.Type.Equal(v.Type) }))
 	}
-	g.add(g.make(ir.Concat, &ir.AxisAttrs{Axis: g.axis(v)}, args...))
+	axis := &ir.AxisAttrs{Axis: g.axis(v)}
+	c := g.make(ir.Concat, axis, args...)
+	g.add(c)
+	switch n, ok := c.Type.Shape[axis.Axis].Value(); {
+	case !ok || n == 0:
+	case g.flip():
+		a := &ir.SliceAttrs{Axes: []int64{axis.Axis}, Steps: []int64{pick[int64](g, 1, 2)}}
+		g.add(g.make(ir.Slice, a, c, g.ints(int64(g.choose(int(n)))), g.ints(int64(g.choose(int(n)+1)))))
+	default:
+		at := int64(g.choose(int(n)))
+		g.add(g.make(ir.Gather, axis, c, ir.NewBuilder(g.region).Const(ir.Scalar(at))))
+	}
+}
+
+// tile repeats axes of size 1, and perhaps another.
+func (g *graph) tile() {
+	v := g.one(func(v *ir.Value) bool { return v.Rank() < 5 })
+	if v == nil {
+		return
+	}
+	v = g.make(ir.Unsqueeze, &ir.AxesAttrs{Axes: []int64{int64(g.choose(v.Rank() + 1))}}, v)
+	repeats := make([]int64, v.Rank())
+	for i, d := range v.Type.Shape {
+		if repeats[i] = 1; d.Is(1) || g.choose(8) == 0 {
+			repeats[i] = int64(g.choose(3))
+		}
+	}
+	g.add(g.make(ir.Tile, nil, v, g.ints(repeats...)))
 }
 
 func (g *graph) split() {
@@ -477,12 +500,11 @@ func (g *graph) reduce() {
 	if keep {
 		k = ir.Squeeze
 	}
-	g.add(r, g.make(k, &ir.AxesAttrs{Axes: axes}, r))
-	if !keep {
-		kept := slices.Clone(v.Type.Shape)
-		kept[axes[0]] = ir.Size(1)
-		g.add(g.make(ir.Reshape, &ir.ReshapeAttrs{AllowZero: true}, r, ir.NewBuilder(g.region).Dims(kept...)))
+	other := g.make(k, &ir.AxesAttrs{Axes: axes}, r)
+	if g.flip() {
+		other = g.make(ir.Reshape, &ir.ReshapeAttrs{AllowZero: true}, r, ir.NewBuilder(g.region).Dims(other.Type.Shape...))
 	}
+	g.add(r, other)
 }
 
 func (g *graph) pad() {
@@ -524,7 +546,7 @@ func (g *graph) branch() {
 	}
 	arm := func(twice bool) *ir.Region {
 		return g.body([]*ir.Value{v, w}, func(s *graph) []*ir.Value {
-			x := s.make(ir.Transpose, &ir.PermAttrs{Perm: identity(v.Rank())}, s.pool[0])
+			x := s.make(ir.Transpose, &ir.PermAttrs{Perm: ir.Axes(0, v.Rank())}, s.pool[0])
 			s.slice()
 			if twice && v.Rank() > 0 {
 				x = s.make(ir.Concat, &ir.AxisAttrs{}, x, s.pool[0])
@@ -547,14 +569,6 @@ func (g *graph) branch() {
 	}
 }
 
-func identity(n int) []int64 {
-	out := make([]int64, n)
-	for i := range out {
-		out[i] = int64(i)
-	}
-	return out
-}
-
 // loop carries one value that is used and one that may not be.
 func (g *graph) loop() {
 	v, w := g.any(), g.any()
@@ -563,7 +577,7 @@ func (g *graph) loop() {
 	typed := func(t ir.Type) *ir.Value { return &ir.Value{Type: t} }
 	r := g.body([]*ir.Value{typed(ir.TensorOf(ir.I64)), typed(ir.TensorOf(ir.Bool)), v, w, v}, func(s *graph) []*ir.Value {
 		x := s.make(ir.Where, nil, s.pool[1], s.pool[4], s.pool[2])
-		y := s.make(ir.Transpose, &ir.PermAttrs{Perm: identity(w.Rank())}, s.pool[3])
+		y := s.make(ir.Transpose, &ir.PermAttrs{Perm: ir.Axes(0, w.Rank())}, s.pool[3])
 		return []*ir.Value{s.pool[1], x, y, x, s.make(ir.Mul, nil, s.pool[0], s.pool[0])}
 	})
 	rs := b.Ops(ir.Loop, &ir.LoopAttrs{Carried: 2}, []*ir.Region{r}, trip, nil, v, w, v)

@@ -87,7 +87,11 @@ emilyc opt model.eir --trace --stop-after 12 --print-after fold`,
 			}
 			if explain != "" {
 				list := why.List(l.module, explain)
-				return o.print(cmd, nearJSON(list), func(w *writer) { w.printf("%s", fuse.Text(list)) })
+				return o.print(cmd, nearJSON(list), func(w *writer) {
+					if w.printf("%s", fuse.Text(list)); len(list) == 0 {
+						w.printf("%s\n", fuse.Nothing(l.module, explain))
+					}
+				})
 			}
 			if out != "" {
 				return form.write(l.module, out, mlx.Options{})

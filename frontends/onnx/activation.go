@@ -142,7 +142,7 @@ func importErf(n *Node) []*ir.Value {
 func importPRelu6(n *Node) []*ir.Value {
 	x, slope := n.in[0], n.in[1]
 	if slope.Rank() == 1 && !size(slope, 0).Is(1) && x.Rank() > 2 {
-		slope = n.unsqueeze(slope, axesBetween(1, x.Rank()-1)...)
+		slope = n.unsqueeze(slope, ir.Axes(1, x.Rank()-1)...)
 	}
 	return one(n.prelu(x, slope))
 }

@@ -107,13 +107,13 @@ func importNhwcConv(n *Node) []*ir.Value {
 // channelsFirst makes [N, C, …] of [N, …, C].
 func (n *Node) channelsFirst(x *ir.Value) *ir.Value {
 	r := x.Rank()
-	return n.transpose(x, append([]int64{0, int64(r - 1)}, axesBetween(1, r-1)...)...)
+	return n.transpose(x, append([]int64{0, int64(r - 1)}, ir.Axes(1, r-1)...)...)
 }
 
 // channelsLast makes [N, …, C] of [N, C, …].
 func (n *Node) channelsLast(x *ir.Value) *ir.Value {
 	r := x.Rank()
-	return n.transpose(x, append(append([]int64{0}, axesBetween(2, r)...), 1)...)
+	return n.transpose(x, append(append([]int64{0}, ir.Axes(2, r)...), 1)...)
 }
 
 // maxInverse bounds the size of matrices to invert: every column is a few ops.

@@ -90,9 +90,9 @@ func importQLinearGlobalAveragePool(n *Node) []*ir.Value {
 	if x.Rank() < 3 {
 		return one(n.fail(Invalid, "give [N, C, …]", "pool of %s", x.Type))
 	}
-	axes := axesBetween(2, x.Rank())
+	axes := ir.Axes(2, x.Rank())
 	if n.Int("channels_last", 0) != 0 {
-		axes = axesBetween(1, x.Rank()-1)
+		axes = ir.Axes(1, x.Rank()-1)
 	}
 	mean := n.op(ir.ReduceMean, &ir.ReduceAttrs{Axes: axes, KeepDims: true}, n.asFloat(0))
 	return one(n.requantized(mean, 3, x.DType()))

@@ -141,6 +141,6 @@ func importAveragePool(n *Node) []*ir.Value {
 // global reduces the spatial axes.
 func global(k ir.Kind) func(*Node) []*ir.Value {
 	return func(n *Node) []*ir.Value {
-		return one(n.op(k, &ir.ReduceAttrs{Axes: axesBetween(2, n.in[0].Rank()), KeepDims: true}, n.in[0]))
+		return one(n.op(k, &ir.ReduceAttrs{Axes: ir.Axes(2, n.in[0].Rank()), KeepDims: true}, n.in[0]))
 	}
 }

@@ -40,7 +40,7 @@ func importConvTranspose(n *Node) []*ir.Value {
 		cut[i], cut[axes+i] = min(begin, 0), min(end, 0)
 	}
 	if slices.Min(cut) < 0 {
-		x = n.op(ir.Pad, &ir.PadAttrs{Mode: "constant", Axes: axesBetween(2, x.Rank())}, x, n.b.Ints(cut...), nil)
+		x = n.op(ir.Pad, &ir.PadAttrs{Mode: "constant", Axes: ir.Axes(2, x.Rank())}, x, n.b.Ints(cut...), nil)
 	}
 	return one(n.op(ir.Conv, a, x, n.turned(w, group), n.arg(2)))
 }
@@ -115,7 +115,7 @@ func (n *Node) turned(w *ir.Value, group int64) *ir.Value {
 	if !n.ok() {
 		return w
 	}
-	axes, s := axesBetween(2, w.Rank()), w.Shape()
+	axes, s := ir.Axes(2, w.Rank()), w.Shape()
 	var starts, ends []int64
 	for range axes {
 		starts, ends = append(starts, -1), append(ends, -maxWindow-2)
@@ -165,7 +165,7 @@ func importCol2Im(n *Node) []*ir.Value {
 		shape = append(shape, ir.Size(p))
 		ends[i] = w.pads[i] + image[i]
 	}
-	return one(n.slice(n.reshape(y, shape...), n.b.Ints(w.pads[:axes]...), n.b.Ints(ends...), axesBetween(2, axes+2), repeated(1, axes)))
+	return one(n.slice(n.reshape(y, shape...), n.b.Ints(w.pads[:axes]...), n.b.Ints(ends...), ir.Axes(2, axes+2), repeated(1, axes)))
 }
 
 // columns is, for each place of the block and each position of it, its place in the padded image; nil where attributes do not fit.

@@ -124,7 +124,7 @@ func (n *Node) align(a, b *ir.Value) *ir.Value {
 	if pad == 0 {
 		return b
 	}
-	return n.unsqueeze(b, axesBetween(b.Rank(), b.Rank()+int(pad))...)
+	return n.unsqueeze(b, ir.Axes(b.Rank(), b.Rank()+int(pad))...)
 }
 
 func variadic(k ir.Kind) func(*Node) []*ir.Value {

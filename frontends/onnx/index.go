@@ -61,7 +61,7 @@ func importOneHot(n *Node) []*ir.Value {
 	idx = n.unsqueeze(n.op(ir.Where, nil, below, n.op(ir.Add, nil, idx, depth), idx), axis)
 	places := n.count(depth)
 	if after := x.Rank() - int(axis); after > 0 {
-		places = n.unsqueeze(places, axesBetween(1, 1+after)...)
+		places = n.unsqueeze(places, ir.Axes(1, 1+after)...)
 	}
 	at := func(i int64) *ir.Value { return n.op(ir.Gather, &ir.AxisAttrs{}, values, n.b.Const(ir.Scalar(i))) }
 	return one(n.op(ir.Where, nil, n.op(ir.Equal, nil, idx, places), at(1), at(0)))

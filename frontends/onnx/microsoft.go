@@ -48,7 +48,7 @@ func importSimplifiedLayerNorm(n *Node) []*ir.Value {
 // inverseRoot is 1 / √(mean(x²) + epsilon) over the axes from axis on.
 func (n *Node) inverseRoot(x *ir.Value, axis int64, epsilon float64) *ir.Value {
 	x = n.cast(x, wideFloat(x.DType()))
-	mean := n.op(ir.ReduceMean, &ir.ReduceAttrs{Axes: axesBetween(int(axis), x.Rank()), KeepDims: true}, n.op(ir.Mul, nil, x, x))
+	mean := n.op(ir.ReduceMean, &ir.ReduceAttrs{Axes: ir.Axes(int(axis), x.Rank()), KeepDims: true}, n.op(ir.Mul, nil, x, x))
 	return n.op(ir.Rsqrt, nil, n.op(ir.Add, nil, mean, n.number(x.DType(), epsilon)))
 }
 
@@ -116,7 +116,7 @@ func (n *Node) fusedOperand(i int, trans, transBatch string) *ir.Value {
 	}
 	perm := allAxes(x)
 	if batch {
-		perm = append(append(axesBetween(1, r-1), 0), int64(r-1))
+		perm = append(append(ir.Axes(1, r-1), 0), int64(r-1))
 	}
 	if turn {
 		perm[r-2], perm[r-1] = perm[r-1], perm[r-2]

@@ -67,7 +67,7 @@ func (n *Node) sparseMap(x *ir.Value, length int64, d ir.DType) *ir.Value {
 	if zero.DType == ir.String {
 		zero.Strings[0] = "0"
 	}
-	return n.cast(n.op(ir.MapLookup, nil, x, n.intTable(axesBetween(0, int(length))), n.b.Const(zero)), d)
+	return n.cast(n.op(ir.MapLookup, nil, x, n.intTable(ir.Axes(0, int(length))), n.b.Const(zero)), d)
 }
 
 // mapType is a declared map. Its elements are scalars, whose shape may be left out.

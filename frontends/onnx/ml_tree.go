@@ -238,7 +238,7 @@ type forestTables struct {
 }
 
 func (n *Node) forestTables(f *forest, d ir.DType) *forestTables {
-	self := axesBetween(0, f.leaves)
+	self := ir.Axes(0, f.leaves)
 	zeros := make([]int64, f.leaves)
 	join := func(head, tail []int64) *ir.Value { return n.intTable(append(append([]int64{}, head...), tail...)) }
 	t := &forestTables{features: join(zeros, f.features), splits: n.table(f, d, f.splits), yes: join(self, f.yes), no: join(self, f.no)}

@@ -166,16 +166,7 @@ func (n *Node) axes(list []int64, rank int) []int64 {
 }
 
 // allAxes are the axes of v.
-func allAxes(v *ir.Value) []int64 { return axesBetween(0, v.Rank()) }
-
-// axesBetween are the axes from first up to, not including, end.
-func axesBetween(first, end int) []int64 {
-	var axes []int64
-	for i := first; i < end; i++ {
-		axes = append(axes, int64(i))
-	}
-	return axes
-}
+func allAxes(v *ir.Value) []int64 { return ir.Axes(0, v.Rank()) }
 
 // squeeze removes axes of size 1.
 func (n *Node) squeeze(v *ir.Value, axes ...int64) *ir.Value {

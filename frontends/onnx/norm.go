@@ -70,7 +70,7 @@ func hardmax(n *Node, x *ir.Value, axis int64) *ir.Value {
 	at := n.op(ir.ArgMax, &ir.ArgAttrs{Axis: axis, KeepDims: true}, x)
 	places := n.upTo(n.op(ir.ShapeOf, nil, x), axis)
 	if after := x.Rank() - int(axis) - 1; after > 0 {
-		places = n.unsqueeze(places, axesBetween(1, 1+after)...)
+		places = n.unsqueeze(places, ir.Axes(1, 1+after)...)
 	}
 	return n.cast(n.op(ir.Equal, nil, at, places), x.DType())
 }
@@ -90,7 +90,7 @@ func importLayerNorm(n *Node) []*ir.Value {
 	if err != nil {
 		return one(n.b.Fail(err))
 	}
-	mean, variance := n.moments(n.cast(x, d), axesBetween(int(a.Axis), x.Rank()))
+	mean, variance := n.moments(n.cast(x, d), ir.Axes(int(a.Axis), x.Rank()))
 	return append(results, mean, n.op(ir.Rsqrt, nil, n.op(ir.Add, nil, variance, n.number(d, a.Epsilon))))
 }
 
@@ -144,9 +144,9 @@ func (n *Node) batchNorm(training, perElement bool) []*ir.Value {
 	case !training:
 		return one(n.op(ir.BatchNorm, a, x, n.in[1], n.in[2], mean, variance))
 	}
-	axes := axesBetween(1, x.Rank())
+	axes := ir.Axes(1, x.Rank())
 	if x.Rank() > 1 {
-		axes = append([]int64{0}, axesBetween(2, x.Rank())...)
+		axes = append([]int64{0}, ir.Axes(2, x.Rank())...)
 	}
 	m, v := n.moments(x, axes)
 	m, v = n.cast(n.squeeze(m, axes...), mean.DType()), n.cast(n.squeeze(v, axes...), variance.DType())
@@ -172,7 +172,7 @@ func (n *Node) perChannel(v, x *ir.Value) *ir.Value {
 	if x.Rank() <= 2 || !n.ok() {
 		return v
 	}
-	return n.unsqueeze(v, axesBetween(1, x.Rank()-1)...)
+	return n.unsqueeze(v, ir.Axes(1, x.Rank()-1)...)
 }
 
 // importInstanceNorm normalises the spatial axes of each channel of each instance.

@@ -52,7 +52,7 @@ func (n *Node) perGrain(g grain, v *ir.Value) *ir.Value {
 	case v.Rank() == 1 && g.block == 0 && int(axis) == g.x.Rank()-1:
 		return v
 	case v.Rank() == 1 && g.block == 0:
-		return n.unsqueeze(v, axesBetween(1, g.x.Rank()-int(axis))...)
+		return n.unsqueeze(v, ir.Axes(1, g.x.Rank()-int(axis))...)
 	}
 	return n.fail(Invalid, "give a scalar, a vector for the axis, or a value for each block", "scale or zero point %s for %s, axis %d, blocks of %d", v.Type, g.x.Type, axis, g.block)
 }
@@ -289,7 +289,7 @@ func (n *Node) perChannelAt(v *ir.Value, after int) *ir.Value {
 	if v.Shape()[0].Is(1) {
 		return n.scalar(v)
 	}
-	return n.unsqueeze(v, axesBetween(1, 1+after)...)
+	return n.unsqueeze(v, ir.Axes(1, 1+after)...)
 }
 
 // exactSum is the greatest integer up to which f32 holds all of them.

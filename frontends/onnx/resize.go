@@ -67,7 +67,7 @@ func importResize(n *Node) []*ir.Value {
 		nearest: n.String("nearest_mode", "round_prefer_floor"), cubic: float64(n.Float("cubic_coeff_a", -0.75)),
 		excludes: n.Int("exclude_outside", 0) != 0, outside: float64(n.Float("extrapolation_value", 0)), policy: "stretch",
 	}
-	axes := axesBetween(0, x.Rank())
+	axes := ir.Axes(0, x.Rank())
 	if n.since >= 18 {
 		r.antialias, r.policy = n.Int("antialias", 0) != 0, n.String("keep_aspect_ratio_policy", "stretch")
 		for i, a := range n.Ints("axes", axes...) {

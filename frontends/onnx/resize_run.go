@@ -184,7 +184,7 @@ func (n *Node) sampleRunAxis(r resize, a runAxis, x *ir.Value) *ir.Value {
 		w = n.op(ir.Where, nil, inside, w, n.number(ir.F32, 0))
 		w = n.op(ir.Div, nil, w, n.op(ir.ReduceSum, &ir.ReduceAttrs{Axes: []int64{1}, KeepDims: true}, w))
 	}
-	if after := axesBetween(2, 2+x.Rank()-int(a.axis)-1); len(after) > 0 {
+	if after := ir.Axes(2, 2+x.Rank()-int(a.axis)-1); len(after) > 0 {
 		w = n.unsqueeze(w, after...)
 	}
 	y := n.op(ir.Mul, nil, n.op(ir.Gather, along, x, index(at)), n.cast(w, x.DType()))

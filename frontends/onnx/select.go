@@ -99,10 +99,10 @@ func importTensorScatter(n *Node) []*ir.Value {
 	}
 	places := n.count(n.dim(update.Shape()[axis]))
 	if after := past.Rank() - 1 - int(axis); after > 0 {
-		places = n.unsqueeze(places, axesBetween(1, 1+after)...)
+		places = n.unsqueeze(places, ir.Axes(1, 1+after)...)
 	}
 	if at != nil {
-		places = n.op(ir.Add, nil, places, n.unsqueeze(at, axesBetween(1, past.Rank())...))
+		places = n.op(ir.Add, nil, places, n.unsqueeze(at, ir.Axes(1, past.Rank())...))
 	}
 	if mode == "circular" {
 		places = n.op(ir.Mod, &ir.ModAttrs{}, places, n.dim(past.Shape()[axis]))

@@ -192,7 +192,7 @@ func importSlice1(n *Node) []*ir.Value {
 // sliceAxes are the first axes where none are given.
 func (n *Node) sliceAxes(list []int64, given bool, count int) []int64 {
 	if !given {
-		return axesBetween(0, count)
+		return ir.Axes(0, count)
 	}
 	out := make([]int64, len(list))
 	for i, a := range list {

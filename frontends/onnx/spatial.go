@@ -13,7 +13,7 @@ var spatialRows = []row{
 // to the end.
 func importCenterCropPad(n *Node) []*ir.Value {
 	x, zero := n.in[0], ir.Size(0)
-	given := n.Ints("axes", axesBetween(0, x.Rank())...)
+	given := n.Ints("axes", ir.Axes(0, x.Rank())...)
 	want := n.dims(n.in[1], "the shape")
 	if n.ok() && len(want) != len(given) {
 		n.fail(Invalid, "give a size for each axis", "%d sizes for %d axes", len(want), len(given))
@@ -105,13 +105,13 @@ func (n *Node) overhang(x *ir.Value, a *ir.PoolAttrs) *ir.Value {
 		ends[i] = windows.Sub(one).Mul(stride).Add(extent).Max(padded).Sub(have).Sub(begins[i])
 	}
 	a.CeilMode, a.Pads = false, repeated(0, 2*axes)
-	return n.op(ir.Pad, &ir.PadAttrs{Mode: "constant", Axes: axesBetween(2, x.Rank())}, x, n.b.Dims(append(begins, ends...)...), nil)
+	return n.op(ir.Pad, &ir.PadAttrs{Mode: "constant", Axes: ir.Axes(2, x.Rank())}, x, n.b.Dims(append(begins, ends...)...), nil)
 }
 
 func importGlobalLpPool(n *Node) []*ir.Value {
 	p := n.norm()
 	return one(n.inFloat(n.in[0], func(x *ir.Value) *ir.Value {
-		a := &ir.ReduceAttrs{Axes: axesBetween(2, x.Rank()), KeepDims: true}
+		a := &ir.ReduceAttrs{Axes: ir.Axes(2, x.Rank()), KeepDims: true}
 		return n.root(n.op(ir.ReduceSum, a, n.powers(x, p)), p)
 	}))
 }

@@ -13,7 +13,7 @@ var lowest = map[ir.DType]float64{ir.F32: -math.MaxFloat32, ir.F64: -math.MaxFlo
 func attention(p *parts, op *ir.Op) *ir.Value {
 	a, q := op.Attrs.(*ir.AttentionAttrs), p.arg(op, 0)
 	k, v := p.shared(q, p.arg(op, 1)), p.shared(q, p.arg(op, 2))
-	scores := p.mul(p.Op(ir.MatMul, nil, q, p.transpose(k, 0, 1, 3, 2)), p.number(a.Scale))
+	scores := p.Mul(p.Op(ir.MatMul, nil, q, p.transpose(k, 0, 1, 3, 2)), p.number(a.Scale))
 	hidden := p.number(math.Inf(-1))
 	if a.Empty == "mean" {
 		hidden = p.number(lowest[p.d])
@@ -25,7 +25,7 @@ func attention(p *parts, op *ir.Op) *ir.Value {
 	case mask != nil && mask.DType() == ir.Bool:
 		scores = p.Op(ir.Where, nil, mask, scores, hidden)
 	case mask != nil:
-		scores = p.add(scores, p.arg(op, 3))
+		scores = p.Add(scores, p.arg(op, 3))
 	}
 	probs := p.probabilities(scores, p.arg(op, 4))
 	if a.Empty == "zero" {
@@ -61,8 +61,8 @@ func (p *parts) shared(q, k *ir.Value) *ir.Value {
 func (p *parts) causal(q, k *ir.Value) *ir.Value {
 	l, s := q.Shape()[2], k.Shape()[2]
 	rows := p.unsqueeze(p.upTo(l), 1)
-	shift := p.Op(ir.Sub, nil, p.size(s), p.size(l))
-	return p.Op(ir.LessEqual, nil, p.upTo(s), p.Op(ir.Add, nil, rows, shift))
+	shift := p.Sub(p.size(s), p.size(l))
+	return p.Op(ir.LessEqual, nil, p.upTo(s), p.Add(rows, shift))
 }
 
 // rope turns pairs (a, b) to (a·cos - b·sin, a·sin + b·cos).
@@ -78,7 +78,7 @@ func rope(p *parts, op *ir.Op) *ir.Value {
 	} else {
 		a, b = p.slice(x, ir.Size(0), n), p.slice(x, n, pairs)
 	}
-	a, b = p.sub(p.mul(a, cos), p.mul(b, sin)), p.add(p.mul(a, sin), p.mul(b, cos))
+	a, b = p.Sub(p.Mul(a, cos), p.Mul(b, sin)), p.Add(p.Mul(a, sin), p.Mul(b, cos))
 	var y *ir.Value
 	if op.Attrs.(*ir.RopeAttrs).Interleaved {
 		two := p.Op(ir.Concat, &ir.AxisAttrs{Axis: 4}, p.unsqueeze(a, 4), p.unsqueeze(b, 4))
@@ -107,7 +107,7 @@ func (p *parts) angles(op *ir.Op) (cos, sin *ir.Value) {
 		at = p.unsqueeze(at, 1, 2, 3)
 	}
 	rows := p.unsqueeze(p.upTo(op.Args[0].Shape()[2]), 1)
-	angle := p.mul(p.cast(p.Op(ir.Add, nil, at, rows), f.DType()), f)
+	angle := p.Mul(p.cast(p.Add(at, rows), f.DType()), f)
 	return p.cast(p.Op(ir.Cos, nil, angle), p.d), p.cast(p.Op(ir.Sin, nil, angle), p.d)
 }
 

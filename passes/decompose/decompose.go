@@ -64,15 +64,7 @@ func (p *parts) arg(op *ir.Op, i int) *ir.Value {
 	return p.cast(op.Arg(i), p.d)
 }
 
-func (p *parts) number(v float64) *ir.Value { return p.Const(ir.FloatScalar(p.d, v)) }
-
-func (p *parts) add(a, b *ir.Value) *ir.Value { return p.Op(ir.Add, nil, a, b) }
-
-func (p *parts) sub(a, b *ir.Value) *ir.Value { return p.Op(ir.Sub, nil, a, b) }
-
-func (p *parts) mul(a, b *ir.Value) *ir.Value { return p.Op(ir.Mul, nil, a, b) }
-
-func (p *parts) div(a, b *ir.Value) *ir.Value { return p.Op(ir.Div, nil, a, b) }
+func (p *parts) number(v float64) *ir.Value { return p.Float(p.d, v) }
 
 // reduce reduces the axes, which stay with size 1.
 func (p *parts) reduce(k ir.Kind, v *ir.Value, axes ...int64) *ir.Value {

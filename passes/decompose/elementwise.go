@@ -12,31 +12,31 @@ func gelu(p *parts, op *ir.Op) *ir.Value {
 	var f *ir.Value
 	switch op.Attrs.(*ir.GeluAttrs).Approximate {
 	case "sigmoid":
-		return p.mul(x, p.Op(ir.Sigmoid, nil, p.mul(x, p.number(1.702))))
+		return p.Mul(x, p.Op(ir.Sigmoid, nil, p.Mul(x, p.number(1.702))))
 	case "tanh":
-		cube := p.mul(p.mul(x, x), x)
-		inner := p.add(x, p.mul(cube, p.number(0.044715)))
-		f = p.Op(ir.Tanh, nil, p.mul(inner, p.number(math.Sqrt(2/math.Pi))))
+		cube := p.Mul(p.Mul(x, x), x)
+		inner := p.Add(x, p.Mul(cube, p.number(0.044715)))
+		f = p.Op(ir.Tanh, nil, p.Mul(inner, p.number(math.Sqrt(2/math.Pi))))
 	default:
-		f = p.Op(ir.Erf, nil, p.div(x, p.number(math.Sqrt2)))
+		f = p.Op(ir.Erf, nil, p.Div(x, p.number(math.Sqrt2)))
 	}
-	return p.mul(p.mul(x, p.number(0.5)), p.add(f, p.number(1)))
+	return p.Mul(p.Mul(x, p.number(0.5)), p.Add(f, p.number(1)))
 }
 
 // silu is x · sigmoid(x).
 func silu(p *parts, op *ir.Op) *ir.Value {
 	x := p.arg(op, 0)
-	return p.mul(x, p.Op(ir.Sigmoid, nil, x))
+	return p.Mul(x, p.Op(ir.Sigmoid, nil, x))
 }
 
 // mish is x · tanh(softplus(x)).
 func mish(p *parts, op *ir.Op) *ir.Value {
 	x := p.arg(op, 0)
-	return p.mul(x, p.Op(ir.Tanh, nil, p.Op(ir.Softplus, nil, x)))
+	return p.Mul(x, p.Op(ir.Tanh, nil, p.Op(ir.Softplus, nil, x)))
 }
 
 // glu is the activation of the gate, times the other operand.
 func glu(p *parts, op *ir.Op) *ir.Value {
 	k, a := op.Attrs.(*ir.GLUAttrs).Gate()
-	return p.mul(p.Op(k, a, p.arg(op, 0)), p.arg(op, 1))
+	return p.Mul(p.Op(k, a, p.arg(op, 0)), p.arg(op, 1))
 }

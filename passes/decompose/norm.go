@@ -6,24 +6,24 @@ import "github.com/emilyc/emily/ir"
 func softmax(p *parts, op *ir.Op) *ir.Value {
 	axis := op.Attrs.(*ir.AxisAttrs).Axis
 	e := p.Op(ir.Exp, nil, p.belowMax(p.arg(op, 0), axis))
-	return p.div(e, p.reduce(ir.ReduceSum, e, axis))
+	return p.Div(e, p.reduce(ir.ReduceSum, e, axis))
 }
 
 // logSoftmax is d - log(sum(exp(d))) with d = x - max(x).
 func logSoftmax(p *parts, op *ir.Op) *ir.Value {
 	axis := op.Attrs.(*ir.AxisAttrs).Axis
 	d := p.belowMax(p.arg(op, 0), axis)
-	return p.sub(d, p.Op(ir.Log, nil, p.reduce(ir.ReduceSum, p.Op(ir.Exp, nil, d), axis)))
+	return p.Sub(d, p.Op(ir.Log, nil, p.reduce(ir.ReduceSum, p.Op(ir.Exp, nil, d), axis)))
 }
 
 func (p *parts) belowMax(x *ir.Value, axis int64) *ir.Value {
-	return p.sub(x, p.reduce(ir.ReduceMax, x, axis))
+	return p.Sub(x, p.reduce(ir.ReduceMax, x, axis))
 }
 
 // layerNorm is the rms norm of x - mean(x), times scale, plus bias.
 func layerNorm(p *parts, op *ir.Op) *ir.Value {
 	x, a := p.arg(op, 0), op.Attrs.(*ir.NormAttrs)
-	centred := p.sub(x, p.reduce(ir.ReduceMean, x, axesFrom(a.Axis, x.Rank())...))
+	centred := p.Sub(x, p.reduce(ir.ReduceMean, x, ir.Axes(int(a.Axis), x.Rank())...))
 	return p.scaled(op, p.normalised(centred, a))
 }
 
@@ -33,17 +33,17 @@ func rmsNorm(p *parts, op *ir.Op) *ir.Value {
 }
 
 func (p *parts) normalised(x *ir.Value, a *ir.NormAttrs) *ir.Value {
-	square := p.reduce(ir.ReduceMean, p.mul(x, x), axesFrom(a.Axis, x.Rank())...)
-	return p.div(x, p.Op(ir.Sqrt, nil, p.add(square, p.number(a.Epsilon))))
+	square := p.reduce(ir.ReduceMean, p.Mul(x, x), ir.Axes(int(a.Axis), x.Rank())...)
+	return p.Div(x, p.Op(ir.Sqrt, nil, p.Add(square, p.number(a.Epsilon))))
 }
 
 // scaled is v times operand 1 of op, plus operand 2, where they are there.
 func (p *parts) scaled(op *ir.Op, v *ir.Value) *ir.Value {
 	if scale := p.arg(op, 1); scale != nil {
-		v = p.mul(v, scale)
+		v = p.Mul(v, scale)
 	}
 	if bias := p.arg(op, 2); bias != nil {
-		v = p.add(v, bias)
+		v = p.Add(v, bias)
 	}
 	return v
 }
@@ -56,17 +56,8 @@ func batchNorm(p *parts, op *ir.Op) *ir.Value {
 		if x.Rank() <= 2 {
 			return v
 		}
-		return p.Op(ir.Unsqueeze, &ir.AxesAttrs{Axes: axesFrom(1, x.Rank()-1)}, v)
+		return p.Op(ir.Unsqueeze, &ir.AxesAttrs{Axes: ir.Axes(1, x.Rank()-1)}, v)
 	}
-	deviation := p.Op(ir.Sqrt, nil, p.add(channel(4), p.number(op.Attrs.(*ir.NormAttrs).Epsilon)))
-	return p.add(p.mul(p.div(p.sub(x, channel(3)), deviation), channel(1)), channel(2))
-}
-
-// axesFrom are the axes from one on.
-func axesFrom(axis int64, rank int) []int64 {
-	var out []int64
-	for ; axis < int64(rank); axis++ {
-		out = append(out, axis)
-	}
-	return out
+	deviation := p.Op(ir.Sqrt, nil, p.Add(channel(4), p.number(op.Attrs.(*ir.NormAttrs).Epsilon)))
+	return p.Add(p.Mul(p.Div(p.Sub(x, channel(3)), deviation), channel(1)), channel(2))
 }

@@ -69,145 +69,6 @@ func attention(m *match, o *ir.Op) *ir.Value {
 	return m.Op(ir.Reshape, &ir.ReshapeAttrs{AllowZero: true}, y, m.Dims(o.Result().Shape()...))
 }
 
-// weights is what is found between a softmax and its product with values.
-type weights struct {
-	*match
-	scores *ir.Value // that the softmax is of
-	sink   *ir.Value // another score in each row, whose weight is dropped
-	zero   bool      // rows that are NaN become 0
-	seen   *ir.Value // what tells these rows, where it is not the weights
-	cut    bool      // the last weight of each row is dropped
-}
-
-// find goes back from what values are multiplied with.
-func (w *weights) find(v *ir.Value) bool {
-	for range 8 {
-		o := v.Def
-		switch {
-		case o == nil:
-			return w.no(v, "is no softmax")
-		case o.Kind == ir.Softmax && o.Attrs.(*ir.AxisAttrs).Axis == int64(v.Rank()-1):
-			w.meet(o)
-			return w.softmax(o)
-		case isFloatCast(o), o.Kind == ir.Reshape && keepsKeys(o):
-			v = o.Args[0]
-		case o.Kind == ir.Where && w.guard(o):
-			v = o.Args[2]
-		case o.Kind == ir.Slice && !w.cut && w.dropsLast(o):
-			w.cut = true
-			v = o.Args[0]
-		default:
-			return w.no(v, "is no softmax over the last axis")
-		}
-		w.meet(o)
-	}
-	return w.no(v, "is too far from the product")
-}
-
-// softmax takes what the softmax is of: scores, less their maximum or not, with a sink after them where its weight is dropped.
-func (w *weights) softmax(o *ir.Op) bool {
-	uses := 1
-	if w.zero && w.seen == nil {
-		uses = 2
-	}
-	if len(o.Result().Uses()) != uses {
-		return w.no(o.Result(), "is used elsewhere too")
-	}
-	v := o.Args[0]
-	if d := rewrite.Def(v, ir.Sub); d != nil {
-		if top := rewrite.Def(d.Args[1], ir.ReduceMax); top != nil && top.Args[0] == d.Args[0] && lastAxisKept(top) {
-			v = d.Args[0]
-		}
-	}
-	w.scores = v
-	if w.cut {
-		c := rewrite.Def(v, ir.Concat)
-		if c == nil || len(c.Args) != 2 || c.Attrs.(*ir.AxisAttrs).Axis != int64(v.Rank()-1) || !c.Args[1].Shape()[v.Rank()-1].Is(1) {
-			return w.no(v, "are no scores and a sink")
-		}
-		w.meet(c)
-		w.scores, w.sink = c.Args[0], c.Args[1]
-	}
-	return true
-}
-
-// dropsLast reports whether a slice drops the last element of each row.
-func (w *weights) dropsLast(o *ir.Op) bool {
-	a, x, y := o.Attrs.(*ir.SliceAttrs), o.Args[0], o.Result()
-	from, ok := rewrite.Splat(o.Args[1])
-	last := x.Rank() - 1
-	return ok && from == 0 && slices.Equal(a.Axes, []int64{int64(last)}) && a.Steps[0] == 1 &&
-		w.SameDim(y.Shape()[last].Add(ir.Size(1)), x.Shape()[last])
-}
-
-// sinks are what w.sink repeats for each query: one for each of the heads.
-func (w *weights) sinks(heads ir.Dim) *ir.Value {
-	x := w.sink
-	for rewrite.Def(x, ir.Expand) != nil {
-		x = x.Def.Args[0]
-	}
-	n := x.Shape().NumElements()
-	switch {
-	case n.Is(1):
-		return w.Op(ir.Expand, nil, w.reshaped(x, ir.Size(1)), w.Dims(heads))
-	case x.Rank() >= 3 && w.SameDim(n, heads) && w.SameDim(x.Shape()[x.Rank()-3], heads):
-		return w.reshaped(x, heads)
-	}
-	w.no(x, "is no sink of %s heads", heads)
-	return nil
-}
-
-// guard: where(isnan(p), 0, p), and where(max(s) is -∞, 0, p), of the scores or of the bias that is added to them.
-func (w *weights) guard(o *ir.Op) bool {
-	if x, ok := rewrite.Splat(o.Args[1]); !ok || x != 0 || w.zero {
-		return false
-	}
-	if nan := rewrite.Def(o.Args[0], ir.IsNaN); nan != nil && nan.Args[0] == o.Args[2] {
-		w.zero = true
-		return true
-	}
-	top := rewrite.Def(lowest(o.Args[0]), ir.ReduceMax)
-	if top == nil || !lastAxisKept(top) {
-		return false
-	}
-	w.zero, w.seen = true, top.Args[0]
-	return true
-}
-
-// lowest is what v tests for -∞, nil where it is another test.
-func lowest(v *ir.Value) *ir.Value {
-	o := rewrite.Def(v, ir.IsInf, ir.Equal)
-	switch {
-	case o == nil:
-	case o.Kind == ir.IsInf:
-		if a := o.Attrs.(*ir.IsInfAttrs); a.Negative && !a.Positive {
-			return o.Args[0]
-		}
-	default:
-		for i, x := range o.Args {
-			if c, ok := rewrite.Splat(x); ok && math.IsInf(c, -1) {
-				return o.Args[1-i]
-			}
-		}
-	}
-	return nil
-}
-
-func lastAxisKept(o *ir.Op) bool {
-	a := o.Attrs.(*ir.ReduceAttrs)
-	return a.KeepDims && slices.Equal(a.Axes, []int64{int64(o.Args[0].Rank() - 1)})
-}
-
-func isFloatCast(o *ir.Op) bool {
-	return o.Kind == ir.Cast && o.Args[0].DType().IsFloat() && o.Result().DType().IsFloat()
-}
-
-// keepsKeys reports whether a reshape leaves the last axis as it is.
-func keepsKeys(o *ir.Op) bool {
-	x, y := o.Args[0].Shape(), o.Result().Shape()
-	return len(x) > 2 && len(y) > 2 && o.Region.SameDim(x[len(x)-1], y[len(y)-1])
-}
-
 // walk goes from the softmax's operand to the product of queries and keys; what lies between takes effect on the way back.
 func (s *scores) walk(v *ir.Value, depth int) bool {
 	o := v.Def
@@ -323,7 +184,7 @@ func (s *scores) operands(o *ir.Op) (q, k, v *ir.Value) {
 		s.no(s.product, "has the scale %v", s.scale)
 		return nil, nil, nil
 	}
-	perm := identity(n)
+	perm := ir.Axes(0, n)
 	perm[n-1], perm[n-2] = perm[n-2], perm[n-1]
 	k = s.transposed(k, perm)
 	switch {
@@ -353,10 +214,6 @@ func (s *scores) fits(q, k, v *ir.Value) bool {
 	}
 	_, whole := q.Shape()[1].ExactDiv(k.Shape()[1])
 	return whole || s.SameDim(q.Shape()[1], k.Shape()[1]) || s.no(s.product, "its operands are broadcast")
-}
-
-func sameShape(m *match, v *ir.Value, shape ir.Shape) bool {
-	return m.SameType(ir.TensorOf(ir.F32, v.Shape()...), ir.TensorOf(ir.F32, shape...))
 }
 
 // withHeads makes [B, H, L, D] of [B·H, L, D].
@@ -397,66 +254,44 @@ func (m *match) unscaled(v *ir.Value, depth int) (*ir.Value, float64) {
 
 // ungrouped is x[B, K, S, D] where v is x repeated for each head of a group, [B, K·G, S, D]; nil where it is not.
 func (m *match) ungrouped(v *ir.Value) *ir.Value {
-	r := rewrite.Def(v, ir.Reshape)
-	if r == nil || r.Args[0].Rank() != 5 {
-		return nil
+	t := rewrite.Def(v, ir.Transpose)
+	if t == nil {
+		return m.single(v, 1)
 	}
-	e := rewrite.Def(r.Args[0], ir.Expand, ir.Tile)
-	if e == nil || e.Args[0].Rank() != 5 || !e.Args[0].Shape()[2].Is(1) {
-		return nil
+	perm := t.Attrs.(*ir.PermAttrs).Perm
+	if x := m.single(t.Args[0], int(perm[1])); x != nil {
+		return m.transposed(x, perm)
 	}
-	wide, narrow, y := e.Result().Shape(), e.Args[0].Shape(), v.Shape()
-	same := m.SameDim(y[1], wide[1].Mul(wide[2]))
-	for _, i := range [][2]int{{0, 0}, {1, 1}, {3, 3}, {4, 4}} {
-		same = same && m.SameDim(wide[i[0]], narrow[i[1]])
-	}
-	same = same && m.SameDim(y[0], wide[0]) && m.SameDim(y[2], wide[3]) && m.SameDim(y[3], wide[4])
-	if !same {
-		return nil
-	}
-	if u := rewrite.Def(e.Args[0], ir.Unsqueeze); u != nil && slices.Equal(u.Attrs.(*ir.AxesAttrs).Axes, []int64{2}) {
-		return u.Args[0]
-	}
-	return m.reshaped(e.Args[0], narrow[0], narrow[1], narrow[3], narrow[4])
+	return nil
 }
 
-func identity(n int) []int64 {
-	p := make([]int64, n)
-	for i := range p {
-		p[i] = int64(i)
+// single is x of rank 4 where v is x with each element of an axis repeated: by an expand of that axis, of size 1, or of one after it
+// that a reshape merges. It is nil elsewhere.
+func (m *match) single(v *ir.Value, axis int) *ir.Value {
+	e, merged := rewrite.Def(v, ir.Expand), false
+	if r := rewrite.Def(v, ir.Reshape); r != nil {
+		e, merged = rewrite.Def(r.Args[0], ir.Expand), true
 	}
-	return p
-}
-
-// transposed is x with its axes permuted, in one transpose with that which makes x, or in none.
-func (m *match) transposed(x *ir.Value, perm []int64) *ir.Value {
-	if t := rewrite.Def(x, ir.Transpose); t != nil {
-		first := t.Attrs.(*ir.PermAttrs).Perm
-		both := make([]int64, len(perm))
-		for i, p := range perm {
-			both[i] = first[p]
-		}
-		x, perm = t.Args[0], both
+	if e == nil || v.Rank() != 4 {
+		return nil
 	}
-	if slices.Equal(perm, identity(len(perm))) {
+	x, wide := e.Args[0], slices.Clone(e.Result().Shape())
+	if merged {
+		axis++
+	}
+	if x.Rank() != len(wide) || axis >= len(wide) || !x.Shape()[axis].Is(1) {
+		return nil
+	}
+	narrow := slices.Clone(wide)
+	if narrow[axis] = ir.Size(1); !sameShape(m, x, narrow) {
+		return nil
+	}
+	if !merged {
 		return x
 	}
-	return m.Op(ir.Transpose, &ir.PermAttrs{Perm: perm}, x)
-}
-
-// reshaped is x in another shape, in one reshape with that which makes x, or in none.
-func (m *match) reshaped(x *ir.Value, dims ...ir.Dim) *ir.Value {
-	for rewrite.Def(x, ir.Reshape, ir.Unsqueeze, ir.Squeeze) != nil {
-		x = x.Def.Args[0]
+	wide[axis-1] = wide[axis-1].Mul(wide[axis])
+	if !sameShape(m, v, slices.Delete(wide, axis, axis+1)) {
+		return nil
 	}
-	if m.SameType(x.Type, ir.TensorOf(x.DType(), dims...)) {
-		return x
-	}
-	return m.Op(ir.Reshape, &ir.ReshapeAttrs{AllowZero: true}, x, m.Dims(dims...))
-}
-
-// atMost reports whether a ≤ b is known.
-func (m *match) atMost(a, b ir.Dim) bool {
-	proved, _ := m.at.Region.Implied(ir.Fact{Rel: ir.LE, A: a, B: b})
-	return proved
+	return m.reshaped(x, slices.Delete(narrow, axis, axis+1)...)
 }

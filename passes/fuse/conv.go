@@ -39,22 +39,18 @@ func (m *match) normalisation(o *ir.Op) affine {
 	for i := 1; i < len(p); i++ {
 		p[i] = m.cast(o.Args[i], d)
 	}
-	epsilon := m.Const(ir.FloatScalar(d, o.Attrs.(*ir.NormAttrs).Epsilon))
-	gain := m.Op(ir.Mul, nil, p[1], m.Op(ir.Rsqrt, nil, m.Op(ir.Add, nil, p[4], epsilon)))
-	return affine{gain, m.Op(ir.Sub, nil, p[2], m.Op(ir.Mul, nil, p[3], gain))}
+	epsilon := m.Float(d, o.Attrs.(*ir.NormAttrs).Epsilon)
+	gain := m.Mul(p[1], m.Op(ir.Rsqrt, nil, m.Add(p[4], epsilon)))
+	return affine{gain, m.Sub(p[2], m.Mul(p[3], gain))}
 }
 
 // scaled is the weights w with the gain along an axis.
 func (m *match) scaled(w *ir.Value, a affine, axis int) *ir.Value {
 	gain := a.gain
 	if after := w.Rank() - axis - 1; after > 0 {
-		axes := make([]int64, after)
-		for i := range axes {
-			axes[i] = int64(i + 1)
-		}
-		gain = m.Op(ir.Unsqueeze, &ir.AxesAttrs{Axes: axes}, gain)
+		gain = m.Op(ir.Unsqueeze, &ir.AxesAttrs{Axes: ir.Axes(1, after+1)}, gain)
 	}
-	return m.cast(m.Op(ir.Mul, nil, m.cast(w, a.gain.DType()), gain), w.DType())
+	return m.cast(m.Mul(m.cast(w, a.gain.DType()), gain), w.DType())
 }
 
 // moved is the bias b, which may be absent, after a.
@@ -65,9 +61,9 @@ func (m *match) moved(b *ir.Value, a affine, d ir.DType) *ir.Value {
 	case b == nil:
 		return m.cast(a.offset, d)
 	}
-	b = m.Op(ir.Mul, nil, m.cast(b, a.gain.DType()), a.gain)
+	b = m.Mul(m.cast(b, a.gain.DType()), a.gain)
 	if a.offset != nil {
-		b = m.Op(ir.Add, nil, b, a.offset)
+		b = m.Add(b, a.offset)
 	}
 	return m.cast(b, d)
 }
@@ -178,7 +174,7 @@ func convScale(m *match, o *ir.Op) *ir.Value {
 func convBias(m *match, o *ir.Op) *ir.Value {
 	return m.onConv(o, func(conv *ir.Op, v *ir.Value) *ir.Value {
 		if b := conv.Arg(2); b != nil {
-			v = m.Op(ir.Add, nil, b, v)
+			v = m.Add(b, v)
 		}
 		return m.Op(ir.Conv, conv.Attrs, conv.Args[0], conv.Args[1], v)
 	})

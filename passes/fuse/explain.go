@@ -51,6 +51,25 @@ func (e *Explanation) List(m *ir.Module, pattern string) []rewrite.Near {
 	return out
 }
 
+// Nothing is the line for a pattern, or "all", of which List says nothing: what of it there is in m.
+func Nothing(m *ir.Module, pattern string) string {
+	if pattern == "all" {
+		return "all: no pattern nearly matches"
+	}
+	n := 0
+	for _, f := range m.Funcs {
+		f.Body.Walk(func(op *ir.Op) {
+			if op.Kind.String() == pattern {
+				n++
+			}
+		})
+	}
+	if n == 0 {
+		return pattern + ": there is none, and no op that could be part of one"
+	}
+	return fmt.Sprintf("%s: %d in the program, and no op is left that could be part of another", pattern, n)
+}
+
 // apart is of an op that no attempt came to, as what uses it is no part of the pattern.
 func apart(pattern string, op *ir.Op) rewrite.Near {
 	n := rewrite.Near{Pattern: pattern, Key: op, Loc: op.Location(), Value: rewrite.Describe(op.Result()), Reason: "nothing uses it"}

@@ -31,8 +31,11 @@ var Patterns = []Pattern{
 	{"batch_norm", []ir.Kind{ir.BatchNorm}},
 	{"conv", []ir.Kind{ir.Conv}},
 	{"attention", []ir.Kind{ir.Softmax}},
-	{"rope", []ir.Kind{ir.Neg}},
+	{"rope", []ir.Kind{ir.Neg, ir.Sub}},
 }
+
+// grown are the composites that a pattern may be part of already, while more of it is left.
+var grown = map[string][]ir.Kind{"layer_norm": {ir.LayerNorm, ir.RMSNorm}, "rope": {ir.Rope}}
 
 // Pattern is a row of Patterns.
 type Pattern struct {
@@ -50,7 +53,7 @@ func fusion(pattern, name, doc string, f func(*match, *ir.Op) *ir.Value, kinds .
 	if i < 0 {
 		panic("fuse: no row in Patterns for " + pattern)
 	}
-	keys := Patterns[i].Keys
+	keys := slices.Concat(Patterns[i].Keys, grown[pattern])
 	return rewrite.Rule{Name: name, Doc: doc, Kinds: kinds, Rewrite: func(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
 		m := &match{Rewriter: rw, keys: keys, at: op}
 		m.far.Pattern = pattern

@@ -25,7 +25,7 @@ func (s *scores) hide(allow *ir.Value, fill float64) bool {
 	case h.bias != nil && rounded(d, fill) != fill:
 		return s.no(allow, "hides scores by %v, which %s does not have", fill, d)
 	case h.bias != nil:
-		h.bias = s.Op(ir.Where, nil, allow, h.bias, s.number(d, fill))
+		h.bias = s.Op(ir.Where, nil, allow, h.bias, s.Float(d, fill))
 	case h.allow == nil:
 		h.allow, h.fill = allow, fill
 	case h.fill == fill:
@@ -60,11 +60,11 @@ func (s *scores) add(bias *ir.Value) bool {
 		return s.no(bias, "is added where scores are hidden by %v, which %s does not have", h.fill, d)
 	}
 	if h.allow != nil {
-		h.bias = s.Op(ir.Where, nil, h.allow, s.number(d, 0), s.number(d, h.fill))
+		h.bias = s.Op(ir.Where, nil, h.allow, s.Float(d, 0), s.Float(d, h.fill))
 		h.allow = nil
 	}
 	if h.bias != nil {
-		bias = s.Op(ir.Add, nil, h.bias, bias)
+		bias = s.Add(h.bias, bias)
 	}
 	h.bias = bias
 	return true
@@ -168,10 +168,6 @@ func (s *scores) asDType(bias *ir.Value, d ir.DType) *ir.Value {
 	}
 	s.no(bias, "is added to scores of %s", d)
 	return nil
-}
-
-func (m *match) number(d ir.DType, c float64) *ir.Value {
-	return m.Const(ir.FloatScalar(d, c))
 }
 
 // mask is the mask of the attention, nil for none, and says what it leaves to attributes.

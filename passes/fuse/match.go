@@ -73,6 +73,16 @@ func (m *match) explain() {
 	m.Explain(m.far)
 }
 
+// sole reports whether each value has one use.
+func (m *match) sole(vs ...*ir.Value) bool {
+	for _, v := range vs {
+		if !v.HasOneUse() {
+			return m.no(v, "is used elsewhere too")
+		}
+	}
+	return true
+}
+
 // meet counts an op that matches.
 func (m *match) meet(op *ir.Op) {
 	m.depth++

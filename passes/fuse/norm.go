@@ -79,7 +79,7 @@ func channelNorm(m *match, o *ir.Op) *ir.Value {
 	if a.Axis == last {
 		return nil
 	}
-	there, back := identity(x.Rank()), identity(x.Rank())
+	there, back := ir.Axes(0, x.Rank()), ir.Axes(0, x.Rank())
 	there = append(slices.Delete(there, int(a.Axis), int(a.Axis)+1), a.Axis)
 	for i, axis := range there {
 		back[axis] = int64(i)
@@ -128,41 +128,62 @@ func normByOnes(m *match, o *ir.Op) *ir.Value {
 }
 
 // normScale: operand 1 is the scale of both norms.
-func normScale(m *match, o *ir.Op) *ir.Value {
-	return m.giveParameter(o, 1, func(norm *ir.Op) bool { return norm.Arg(1) == nil && norm.Arg(2) == nil })
-}
+func normScale(m *match, o *ir.Op) *ir.Value { return m.giveParameter(o, 1, "scale") }
 
-func normBias(m *match, o *ir.Op) *ir.Value {
-	return m.giveParameter(o, 2, func(norm *ir.Op) bool { return norm.Kind == ir.LayerNorm && norm.Arg(2) == nil })
-}
+func normBias(m *match, o *ir.Op) *ir.Value { return m.giveParameter(o, 2, "bias") }
 
-// giveParameter makes the other operand of o the norm's operand i, where the norm may have it. A transpose of the norm stays behind it.
-func (m *match) giveParameter(o *ir.Op, i int, may func(norm *ir.Op) bool) *ir.Value {
+// giveParameter makes the other operand of o the norm's operand i, where the norm has none yet. A bias comes after a scale. A transpose of
+// the norm stays behind it.
+func (m *match) giveParameter(o *ir.Op, i int, what string) *ir.Value {
 	for k, a := range o.Args {
-		v, moved := o.Args[1-k], rewrite.Def(a, ir.Transpose)
+		other, moved := o.Args[1-k], rewrite.Def(a, ir.Transpose)
 		if moved != nil {
 			a = moved.Args[0]
 		}
 		norm := rewrite.Def(a, ir.LayerNorm, ir.RMSNorm)
-		if norm == nil || !may(norm) || moved != nil && !(moved.Result().HasOneUse() && a.HasOneUse()) {
+		if norm == nil || i >= len(norm.Args) {
 			continue
 		}
+		m.meet(norm)
+		p, alone := other, m.isAbsorbed(norm, o.Kind)
 		if moved != nil {
-			v = m.channels(moved, v)
+			p, alone = m.channels(moved, other), a.HasOneUse() && moved.Result().HasOneUse()
 		}
-		p := m.parameter(norm, v)
-		if p == nil {
-			continue
+		fits, free := m.fitsNorm(norm, p), norm.Args[i] == nil && norm.Arg(2) == nil
+		switch {
+		case fits && !free:
+			m.no(a, "has a %s or a bias already", what)
+		case !fits && free:
+			m.no(other, "is no %s of the sizes that are normalised", what)
+		case fits && !alone:
+			m.no(a, "is used without the %s too", what)
+		case fits:
+			return m.withParameter(norm, i, p, moved)
 		}
-		args := slices.Clone(norm.Args)
-		args[i] = p
-		y := m.Op(norm.Kind, norm.Attrs, args...)
-		if moved != nil {
-			y = m.Op(ir.Transpose, moved.Attrs, y)
-		}
-		return y
 	}
 	return nil
+}
+
+// withParameter is the norm with p as its operand i, transposed as it was.
+func (m *match) withParameter(norm *ir.Op, i int, p *ir.Value, moved *ir.Op) *ir.Value {
+	args := slices.Clone(norm.Args)
+	args[i] = m.parameter(norm, p)
+	y := m.Op(norm.Kind, norm.Attrs, args...)
+	if moved != nil {
+		y = m.Op(ir.Transpose, moved.Attrs, y)
+	}
+	return y
+}
+
+// maxNormUses bounds the uses of a norm that are looked at.
+const maxNormUses = 4
+
+// isAbsorbed reports whether each use of the norm gives it a parameter: then as many norms, each with its own, are all that is left.
+func (m *match) isAbsorbed(norm *ir.Op, k ir.Kind) bool {
+	uses := norm.Result().Uses()
+	return len(uses) <= maxNormUses && !slices.ContainsFunc(uses, func(u ir.Use) bool {
+		return u.Op.Kind != k || !m.fitsNorm(norm, u.Op.Args[1-u.Index])
+	})
 }
 
 // channels is v, which has a number for each element of the axis that moved was the last before, as [C]; nil where it varies along others.
@@ -184,34 +205,35 @@ func (m *match) channels(moved *ir.Op, v *ir.Value) *ir.Value {
 	return m.reshaped(v, n)
 }
 
-// parameter is v with the shape of the axes that norm is over, nil where it has another.
-func (m *match) parameter(norm *ir.Op, v *ir.Value) *ir.Value {
-	if v == nil {
-		return nil
+// fitsNorm reports whether v has the shape of the axes that norm is over, perhaps after axes of size 1.
+func (m *match) fitsNorm(norm *ir.Op, v *ir.Value) bool {
+	if v == nil || v == norm.Result() {
+		return false
 	}
 	want := norm.Args[0].Shape()[norm.Attrs.(*ir.NormAttrs).Axis:]
 	extra := v.Rank() - len(want)
-	if extra < 0 || !slices.EqualFunc(v.Shape()[extra:], want, m.SameDim) {
-		return nil
-	}
-	axes := make([]int64, extra)
-	for i := range axes {
-		axes[i] = int64(i)
-		if !v.Shape()[i].Is(1) {
-			return nil
-		}
-	}
+	return extra >= 0 && slices.EqualFunc(v.Shape()[extra:], want, m.SameDim) &&
+		!slices.ContainsFunc(v.Shape()[:extra], func(d ir.Dim) bool { return !d.Is(1) })
+}
+
+// parameter is v, which fits the norm, without the axes of size 1 before those.
+func (m *match) parameter(norm *ir.Op, v *ir.Value) *ir.Value {
+	extra := v.Rank() - (norm.Args[0].Rank() - int(norm.Attrs.(*ir.NormAttrs).Axis))
 	if extra == 0 {
 		return v
 	}
-	return m.Op(ir.Squeeze, &ir.AxesAttrs{Axes: axes}, v)
+	return m.Op(ir.Squeeze, &ir.AxesAttrs{Axes: ir.Axes(0, extra)}, v)
 }
 
 // normBetweenCasts: the kernels compute in f32 whatever the dtype.
 func normBetweenCasts(m *match, o *ir.Op) *ir.Value {
 	norm := rewrite.Def(o.Args[0], ir.LayerNorm, ir.RMSNorm, ir.Softmax, ir.LogSoftmax)
 	d := o.Result().DType()
-	if norm == nil || d != ir.F16 && d != ir.BF16 || !o.Args[0].HasOneUse() {
+	if norm == nil || d != ir.F16 && d != ir.BF16 {
+		return nil
+	}
+	m.meet(norm)
+	if !m.sole(o.Args[0]) {
 		return nil
 	}
 	m.key = norm
@@ -269,7 +291,7 @@ func (m *match) narrow(v *ir.Value, d ir.DType, sums int) *ir.Value {
 		}
 		a, b := m.narrow(o.Args[0], d, sums-1), m.narrow(o.Args[1], d, sums-1)
 		if a != nil && b != nil {
-			return m.Op(ir.Add, nil, a, b)
+			return m.Add(a, b)
 		}
 	}
 	return nil

@@ -16,16 +16,23 @@ func (m *match) half(v *ir.Value, interleaved bool, depth int) *ir.Value {
 		return nil
 	}
 	switch o.Kind {
+	case ir.Const:
+		if x := m.halfOfConst(v, interleaved); x != nil {
+			return x
+		}
 	case ir.Concat:
-		if !interleaved && len(o.Args) == 2 && o.Args[0] == o.Args[1] && o.Attrs.(*ir.AxisAttrs).Axis == int64(v.Rank()-1) {
-			return o.Args[0]
+		if n := len(o.Args) / 2; !interleaved && len(o.Args)%2 == 0 && o.Attrs.(*ir.AxisAttrs).Axis == int64(v.Rank()-1) && m.repeats(o.Args[n:], o.Args[:n], depth) {
+			if n == 1 {
+				return o.Args[0]
+			}
+			return m.Op(ir.Concat, o.Attrs, o.Args[:n]...)
+		}
+	case ir.Tile:
+		if x := o.Args[0]; !interleaved && sameShape(m, v, append(slices.Clone(x.Shape()[:v.Rank()-1]), x.Shape()[v.Rank()-1].Mul(ir.Size(2)))) {
+			return x
 		}
 	case ir.Reshape:
 		if x := m.doubled(v); interleaved && x != nil {
-			return x
-		}
-	case ir.Const:
-		if x := m.halfOfConst(v, interleaved); x != nil {
 			return x
 		}
 	case ir.Cos, ir.Sin, ir.Cast, ir.Unsqueeze, ir.Transpose, ir.Slice, ir.Gather, ir.GatherND:
@@ -39,7 +46,7 @@ func (m *match) half(v *ir.Value, interleaved bool, depth int) *ir.Value {
 				if x == nil {
 					return nil
 				}
-				return m.Op(ir.Mul, nil, x, m.number(v.DType(), c))
+				return m.Mul(x, m.Float(v.DType(), c))
 			}
 		}
 	}
@@ -47,27 +54,15 @@ func (m *match) half(v *ir.Value, interleaved bool, depth int) *ir.Value {
 	return nil
 }
 
-// doubled is x where v is [..., n] with each element twice, [..., 2n]; nil where it is not.
-func (m *match) doubled(v *ir.Value) *ir.Value {
-	pairs := v.Def.Args[0] // [..., n, 2]
-	n := v.Rank()
-	if pairs.Rank() != n+1 || !pairs.Shape()[n].Is(2) || pairs.Def == nil {
+// halfOf is an op of half its first operand.
+func (m *match) halfOf(o *ir.Op, interleaved bool, depth int) *ir.Value {
+	x := m.half(o.Args[0], interleaved, depth+1)
+	if x == nil {
 		return nil
 	}
-	x := pairs.Def.Args[0] // [..., n, 1]
-	switch pairs.Def.Kind {
-	case ir.Concat:
-		if len(pairs.Def.Args) != 2 || pairs.Def.Args[1] != x {
-			return nil
-		}
-	case ir.Expand, ir.Tile:
-	default:
-		return nil
-	}
-	if !sameShape(m, x, append(slices.Clone(pairs.Shape()[:n]), ir.Size(1))) {
-		return nil
-	}
-	return m.reshaped(x, pairs.Shape()[:n]...)
+	args := slices.Clone(o.Args)
+	args[0] = x
+	return m.Op(o.Kind, o.Attrs, args...)
 }
 
 // keepsLast reports whether each row of o's result, along the last axis, is made of a row of its operand.
@@ -89,47 +84,75 @@ func keepsLast(o *ir.Op) bool {
 	return true
 }
 
-// halfOf is an op of half its first operand.
-func (m *match) halfOf(o *ir.Op, interleaved bool, depth int) *ir.Value {
-	x := m.half(o.Args[0], interleaved, depth+1)
-	if x == nil {
-		return nil
-	}
-	args := slices.Clone(o.Args)
-	args[0] = x
-	return m.Op(o.Kind, o.Attrs, args...)
-}
-
 // maxTable is the size in bytes of a table that is read to see whether it has each element twice.
 const maxTable = 16 << 20
 
-// halfOfConst cuts a table whose halves, or whose neighbours, are equal.
+// halfOfConst is half a constant table, nil where its elements are not the same for both of a pair.
 func (m *match) halfOfConst(v *ir.Value, interleaved bool) *ir.Value {
-	shape, ok := v.Shape().Static()
-	if !ok || len(shape) == 0 || shape[len(shape)-1]%2 != 0 {
+	data, width := v.Def.Attrs.(*ir.ConstAttrs).Bytes(), v.DType().Size()
+	n, ok := v.Shape()[v.Rank()-1].Value()
+	if !ok || n == 0 || n%2 != 0 || len(data) == 0 || len(data) > maxTable {
 		return nil
 	}
-	data := v.Def.Attrs.(*ir.ConstAttrs).Bytes()
-	if len(data) > maxTable {
-		return nil
+	apart, step := int(n)/2*width, int64(1)
+	if interleaved {
+		apart, step = width, 2
 	}
-	width := v.DType().Size()
-	row := shape[len(shape)-1] * width
-	for r := range slices.Chunk(data, max(row, 1)) {
-		if interleaved {
-			for p := range slices.Chunk(r, 2*width) {
-				if !bytes.Equal(p[:width], p[width:]) {
-					return nil
-				}
-			}
-		} else if !bytes.Equal(r[:row/2], r[row/2:]) {
+	for i := 0; i < len(data); i += 2 * apart {
+		if !bytes.Equal(data[i:i+apart], data[i+apart:i+2*apart]) {
 			return nil
 		}
 	}
-	end, step := int64(shape[len(shape)-1]/2), int64(1)
-	if interleaved {
-		end, step = 2*end, 2
+	end := n / 2 * step
+	return m.Op(ir.Slice, &ir.SliceAttrs{Axes: []int64{int64(v.Rank() - 1)}, Steps: []int64{step}}, v, m.Dims(ir.Size(0)), m.Dims(ir.Size(end)))
+}
+
+// doubled is x where v is [..., n] with each element twice, [..., 2n]; nil where it is not.
+func (m *match) doubled(v *ir.Value) *ir.Value {
+	pairs := v.Def.Args[0] // [..., n, 2]
+	n := v.Rank()
+	if pairs.Rank() != n+1 || !pairs.Shape()[n].Is(2) || pairs.Def == nil {
+		return nil
 	}
-	at := func(i int64) *ir.Value { return m.Const(ir.TensorFrom([]int64{i}, 1)) }
-	return m.Op(ir.Slice, &ir.SliceAttrs{Axes: []int64{int64(len(shape) - 1)}, Steps: []int64{step}}, v, at(0), at(end))
+	x := pairs.Def.Args[0] // [..., n, 1]
+	switch pairs.Def.Kind {
+	case ir.Concat:
+		if len(pairs.Def.Args) != 2 || pairs.Def.Args[1] != x {
+			return nil
+		}
+	case ir.Expand:
+	default:
+		return nil
+	}
+	if !sameShape(m, x, append(slices.Clone(pairs.Shape()[:n]), ir.Size(1))) {
+		return nil
+	}
+	return m.reshaped(x, pairs.Shape()[:n]...)
+}
+
+// repeats reports whether each of vs has the elements of its counterpart in us: as it is that, or is made in the same way of what lies
+// half a table further in a table that is the same for both elements of a pair.
+func (m *match) repeats(vs, us []*ir.Value, depth int) bool {
+	for i, v := range vs {
+		u := us[i]
+		for u != v && isAlike(u.Def, v.Def) && keepsLast(u.Def) {
+			u, v = u.Def.Args[0], v.Def.Args[0]
+		}
+		if u == v {
+			continue
+		}
+		p, ok := partOf(u)
+		q, ok2 := partOf(v)
+		whole, ok3 := p.base.Shape()[p.base.Rank()-1].Value()
+		if !ok || !ok2 || !ok3 || q != (part{p.base, p.from + whole/2, p.step, p.n}) || m.half(p.base, false, depth+1) == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// isAlike reports whether a and b differ in their first operand alone.
+func isAlike(a, b *ir.Op) bool {
+	return a != nil && b != nil && a.Kind == b.Kind && ir.EqualAttrs(a.Attrs, b.Attrs) && len(a.Results) == 1 &&
+		len(a.Args) > 0 && slices.Equal(a.Args[1:], b.Args[1:])
 }

@@ -16,24 +16,21 @@ func gradAttention(t *tape) {
 	}
 	matmul := func(x, y *ir.Value) *ir.Value { return t.b.Op(ir.MatMul, nil, x, y) }
 	d := s.shared(t.d(0))
-	t.give(2, func() *ir.Value { return t.grouped(matmul(t.matrixT(s.shared(s.weights)), d), s.v, t.x(2)) })
+	t.give(2, func() *ir.Value { return t.shapedAs(matmul(t.matrixT(s.shared(s.weights)), d), s.v, t.x(2)) })
 	weights, dp := t.wide(s.weights), t.wide(s.perHead(matmul(d, t.matrixT(s.v))))
-	total := t.sum(t.times(dp, weights), []int64{3}, true)
-	ds := t.cast(t.times(weights, t.minus(dp, total)), t.x(0).DType())
+	total := t.sum(t.b.Mul(dp, weights), []int64{3}, true)
+	ds := t.cast(t.b.Mul(weights, t.b.Sub(dp, total)), t.x(0).DType())
 	if s.empty != nil {
 		ds = t.unless(s.empty, ds)
 	}
 	t.give(3, func() *ir.Value { return ds })
 	t.give(4, func() *ir.Value {
-		return t.cast(t.sum(t.times(t.wide(s.sink), t.f(ir.Neg, total)), []int64{0, 2, 3}, false), t.x(4).DType())
+		return t.cast(t.sum(t.b.Mul(t.wide(s.sink), t.f(ir.Neg, total)), []int64{0, 2, 3}, false), t.x(4).DType())
 	})
 	scaled := s.shared(t.scaled(ds, t.op.Attrs.(*ir.AttentionAttrs).Scale))
 	t.give(0, func() *ir.Value { return t.fit(matmul(scaled, s.k), t.x(0)) })
-	t.give(1, func() *ir.Value { return t.grouped(matmul(t.matrixT(scaled), s.q), s.k, t.x(1)) })
+	t.give(1, func() *ir.Value { return t.shapedAs(matmul(t.matrixT(scaled), s.q), s.k, t.x(1)) })
 }
-
-// grouped is d summed over the queries' heads that share one of x's, in the shape of v.
-func (t *tape) grouped(d, x, v *ir.Value) *ir.Value { return t.shapedAs(d, x, v) }
 
 // scores are an attention's operands by heads of the keys, and its weights.
 type scores struct {
@@ -59,7 +56,7 @@ func (t *tape) attentionScores() *scores {
 	case mask.DType() == ir.Bool:
 		x = t.hidden(mask, x)
 	default:
-		x = t.plus(x, mask)
+		x = t.b.Add(x, mask)
 	}
 	if a.Causal {
 		x = t.hidden(t.causal(q, k), x)
@@ -75,8 +72,8 @@ func (t *tape) hidden(seen, x *ir.Value) *ir.Value {
 // causal is which keys a query sees: j - i ≤ S - L.
 func (t *tape) causal(q, k *ir.Value) *ir.Value {
 	l, s := t.size(q, 2), t.size(k, 2)
-	ahead := t.minus(t.unsqueeze(t.count(s), 0), t.unsqueeze(t.count(l), 1))
-	return t.b.Op(ir.LessEqual, nil, ahead, t.minus(s, l))
+	ahead := t.b.Sub(t.unsqueeze(t.count(s), 0), t.unsqueeze(t.count(l), 1))
+	return t.b.Op(ir.LessEqual, nil, ahead, t.b.Sub(s, l))
 }
 
 // weigh makes the weights of scores.
@@ -99,7 +96,7 @@ func (s *scores) weigh(x *ir.Value, a *ir.AttentionAttrs) {
 	s.empty = t.equal(top, t.numberLike(top, math.Inf(-1)))
 	instead := t.numberLike(x, 0)
 	if a.Empty == "mean" {
-		instead = t.over(t.numberLike(x, 1), t.elements(x, []int64{3}))
+		instead = t.b.Div(t.numberLike(x, 1), t.elements(x, []int64{3}))
 	}
 	s.weights = t.b.Op(ir.Where, nil, s.empty, instead, s.weights)
 }
@@ -139,8 +136,8 @@ func gradRope(t *tape) {
 	}
 	a, b := t.pair(t.x(0))
 	da, db := t.pair(d)
-	dcos := func() *ir.Value { return t.plus(t.times(da, a), t.times(db, b)) }
-	dsin := func() *ir.Value { return t.minus(t.times(db, a), t.times(da, b)) }
+	dcos := func() *ir.Value { return t.b.Add(t.b.Mul(da, a), t.b.Mul(db, b)) }
+	dsin := func() *ir.Value { return t.b.Sub(t.b.Mul(db, a), t.b.Mul(da, b)) }
 	if t.x(1).DType().IsFloat() {
 		t.give(1, dcos)
 		t.give(2, dsin)
@@ -148,11 +145,11 @@ func gradRope(t *tape) {
 	}
 	t.give(2, func() *ir.Value {
 		at := t.positions()
-		angle := t.times(at, t.x(2))
+		angle := t.b.Mul(at, t.x(2))
 		turn := func(k ir.Kind) *ir.Value { return t.f(k, angle) }
 		wide := func(v *ir.Value) *ir.Value { return t.cast(v, t.x(2).DType()) }
-		slope := t.minus(t.times(wide(dsin()), turn(ir.Cos)), t.times(wide(dcos()), turn(ir.Sin)))
-		return t.times(slope, at)
+		slope := t.b.Sub(t.b.Mul(wide(dsin()), turn(ir.Cos)), t.b.Mul(wide(dcos()), turn(ir.Sin)))
+		return t.b.Mul(slope, at)
 	})
 }
 
@@ -179,6 +176,6 @@ func (t *tape) positions() *ir.Value {
 	if at.Rank() == 1 {
 		at = t.unsqueeze(at, 1, 2)
 	}
-	at = t.plus(at, t.count(t.size(t.x(0), 2)))
+	at = t.b.Add(at, t.count(t.size(t.x(0), 2)))
 	return t.cast(t.unsqueeze(at, int64(at.Rank())), t.x(2).DType())
 }

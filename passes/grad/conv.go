@@ -44,7 +44,7 @@ func gradConv(t *tape) {
 		return t.transpose(t.kernelOf(x, d, w, win, a.Groups), last...)
 	})
 	t.give(2, func() *ir.Value {
-		return t.sum(d, append([]int64{0}, between(2, d.Rank())...), false)
+		return t.sum(d, append([]int64{0}, ir.Axes(2, d.Rank())...), false)
 	})
 }
 
@@ -76,9 +76,9 @@ func (t *tape) kernelOf(x, d, w *ir.Value, win window, groups int64) *ir.Value {
 // layout are the permutations that bring the operand to channels first and back.
 func (t *tape) layout(nhwc bool) (first, last []int64) {
 	rank := t.x(0).Rank()
-	first = upTo(rank)
+	first = ir.Axes(0, rank)
 	if nhwc {
-		first = slices.Concat([]int64{0, int64(rank - 1)}, between(1, rank-1))
+		first = slices.Concat([]int64{0, int64(rank - 1)}, ir.Axes(1, rank-1))
 	}
 	return first, inverse(first)
 }
@@ -114,16 +114,16 @@ func (t *tape) turned(w *ir.Value, groups int64) *ir.Value {
 		}
 	}
 	if groups == 1 {
-		return t.transpose(w, append([]int64{1, 0}, between(2, len(s))...)...)
+		return t.transpose(w, append([]int64{1, 0}, ir.Axes(2, len(s))...)...)
 	}
 	w = t.reshape(w, t.b.Dims(append([]ir.Dim{ir.Size(groups), each}, s[1:]...)...))
-	w = t.transpose(w, append([]int64{0, 2, 1}, between(3, len(s)+1)...)...)
+	w = t.transpose(w, append([]int64{0, 2, 1}, ir.Axes(3, len(s)+1)...)...)
 	return t.reshape(w, t.b.Dims(append([]ir.Dim{s[1].Mul(ir.Size(groups)), each}, s[2:]...)...))
 }
 
 // kernelConv is the convolution of x with d, channels in the place of the batch, that gives the cotangent of w: of strides of 1 in one group.
 func (t *tape) kernelConv(x, d, w *ir.Value, win window) *ir.Value {
-	swapped := append([]int64{1, 0}, between(2, x.Rank())...)
+	swapped := append([]int64{1, 0}, ir.Axes(2, x.Rank())...)
 	a := &ir.ConvAttrs{Strides: win.dilations, Pads: win.pads, Dilations: win.strides, Groups: 1}
 	k := t.b.Op(ir.Conv, a, t.transpose(x, swapped...), t.transpose(d, swapped...), nil)
 	return t.fit(t.transpose(k, swapped...), w)
@@ -164,7 +164,7 @@ func gradAveragePool(t *tape) {
 			s := v.Shape()
 			return t.reshape(v, t.b.Dims(append([]ir.Dim{s[0].Mul(s[1]), ir.Size(1)}, s[2:]...)...))
 		}
-		share := t.over(d, t.counted(x, d, ones, win, a))
+		share := t.b.Div(d, t.counted(x, d, ones, win, a))
 		return t.transpose(t.fit(t.spreadConv(planes(share), ones, planes(x), win, 1), x), last...)
 	})
 }

@@ -33,16 +33,16 @@ const maxShifts = 49
 // columns is d times the elements of x under each window, group by group: the cotangent of w.
 func (t *tape) columns(x, d, w *ir.Value, win window, groups int64) *ir.Value {
 	n, g := win.axes(), ir.Size(groups)
-	x = t.transpose(t.windowPadded(x, win), append(append([]int64{0}, between(2, 2+n)...), 1)...) // channels last
+	x = t.transpose(t.windowPadded(x, win), append(append([]int64{0}, ir.Axes(2, 2+n)...), 1)...) // channels last
 	perm, sizes, kernel := []int64{0}, []ir.Dim{x.Shape()[0]}, []ir.Dim{}
 	for i := range n {
 		axis := int64(1 + 2*i)
-		starts := t.b.Op(ir.Mul, nil, t.count(t.size(d, int64(2+i))), t.b.Const(ir.Scalar(win.strides[i])))
+		starts := t.b.Mul(t.count(t.size(d, int64(2+i))), t.b.Const(ir.Scalar(win.strides[i])))
 		steps := make([]int64, win.kernel[i])
 		for k := range steps {
 			steps[k] = int64(k) * win.dilations[i]
 		}
-		x = t.gather(x, t.plus(t.unsqueeze(starts, 1), t.b.Ints(steps...)), axis)
+		x = t.gather(x, t.b.Add(t.unsqueeze(starts, 1), t.b.Ints(steps...)), axis)
 		perm, sizes, kernel = append(perm, axis), append(sizes, d.Shape()[2+i]), append(kernel, ir.Size(win.kernel[i]))
 	}
 	for i := range n {
@@ -59,11 +59,11 @@ func (t *tape) columns(x, d, w *ir.Value, win window, groups int64) *ir.Value {
 	x = t.reshape(x, t.b.Dims(rows, places, g, s[1]))
 	x = t.reshape(t.transpose(x, 2, 0, 1, 3), t.b.Dims(g, rows, places.Mul(s[1])))
 	d = t.reshape(d, t.b.Dims(append([]ir.Dim{d.Shape()[0], g, each}, d.Shape()[2:]...)...))
-	d = t.transpose(d, append([]int64{1, 2, 0}, between(3, 3+n)...)...)
+	d = t.transpose(d, append([]int64{1, 2, 0}, ir.Axes(3, 3+n)...)...)
 	d = t.reshape(d, t.b.Dims(g, each, rows))
 	k := t.b.Op(ir.MatMul, nil, d, x)
 	k = t.reshape(k, t.b.Dims(append(append([]ir.Dim{s[0]}, kernel...), s[1])...))
-	return t.fit(t.transpose(k, append([]int64{0, int64(n + 1)}, between(1, n+1)...)...), w)
+	return t.fit(t.transpose(k, append([]int64{0, int64(n + 1)}, ir.Axes(1, n+1)...)...), w)
 }
 
 func product(dims []ir.Dim) ir.Dim {
@@ -88,9 +88,9 @@ func (t *tape) windowPadded(x *ir.Value, win window) *ir.Value {
 func (t *tape) shifts(x, d, w *ir.Value, win window) *ir.Value {
 	n := win.axes()
 	x = t.windowPadded(x, win)
-	axes, sums := append([]int64{0}, between(2, 2+n)...), []*ir.Value{}
+	axes, sums := append([]int64{0}, ir.Axes(2, 2+n)...), []*ir.Value{}
 	for at := range win.places() {
-		a := &ir.SliceAttrs{Axes: between(2, 2+n), Steps: win.strides}
+		a := &ir.SliceAttrs{Axes: ir.Axes(2, 2+n), Steps: win.strides}
 		starts, ends := make([]ir.Dim, n), make([]ir.Dim, n)
 		rest := at
 		for i := n - 1; i >= 0; i-- {
@@ -102,7 +102,7 @@ func (t *tape) shifts(x, d, w *ir.Value, win window) *ir.Value {
 		if t.b.Err() != nil {
 			return w
 		}
-		sums = append(sums, t.unsqueeze(t.sum(t.times(t.fit(under, d), d), axes, false), 1))
+		sums = append(sums, t.unsqueeze(t.sum(t.b.Mul(t.fit(under, d), d), axes, false), 1))
 	}
 	return t.fit(t.b.Op(ir.Concat, &ir.AxisAttrs{Axis: 1}, sums...), w)
 }
@@ -111,7 +111,7 @@ func (t *tape) shifts(x, d, w *ir.Value, win window) *ir.Value {
 func (t *tape) tiles(d, w, x *ir.Value, win window) *ir.Value {
 	n := win.axes()
 	s, out := x.Shape(), d.Shape()
-	d = t.transpose(d, append(append([]int64{0}, between(2, 2+n)...), 1)...)
+	d = t.transpose(d, append(append([]int64{0}, ir.Axes(2, 2+n)...), 1)...)
 	d = t.b.Op(ir.MatMul, nil, t.rows(d), t.merged(w, 1)) // [N·places, C·kernel]
 	shape, perm := append([]ir.Dim{out[0]}, out[2:]...), []int64{0, int64(1 + n)}
 	shape = append(shape, s[1])

@@ -15,29 +15,29 @@ func unary(f func(t *tape, x, y, d *ir.Value) *ir.Value) Rule {
 
 // factor is the rule of y = f(x) whose derivative f computes.
 func factor(f func(t *tape, x, y *ir.Value) *ir.Value) Rule {
-	return unary(func(t *tape, x, y, d *ir.Value) *ir.Value { return t.times(d, f(t, x, y)) })
+	return unary(func(t *tape, x, y, d *ir.Value) *ir.Value { return t.b.Mul(d, f(t, x, y)) })
 }
 
 var (
 	gradAbs  = factor(func(t *tape, x, _ *ir.Value) *ir.Value { return t.f(ir.Sign, x) })
 	gradNeg  = unary(func(t *tape, _, _, d *ir.Value) *ir.Value { return t.f(ir.Neg, d) })
-	gradSqrt = unary(func(t *tape, _, y, d *ir.Value) *ir.Value { return t.over(t.scaled(d, 0.5), y) })
+	gradSqrt = unary(func(t *tape, _, y, d *ir.Value) *ir.Value { return t.b.Div(t.scaled(d, 0.5), y) })
 
-	gradRsqrt      = factor(func(t *tape, x, y *ir.Value) *ir.Value { return t.scaled(t.over(y, x), -0.5) })
-	gradReciprocal = unary(func(t *tape, _, y, d *ir.Value) *ir.Value { return t.times(t.f(ir.Neg, d), t.square(y)) })
+	gradRsqrt      = factor(func(t *tape, x, y *ir.Value) *ir.Value { return t.scaled(t.b.Div(y, x), -0.5) })
+	gradReciprocal = unary(func(t *tape, _, y, d *ir.Value) *ir.Value { return t.b.Mul(t.f(ir.Neg, d), t.square(y)) })
 
 	gradExp = factor(func(_ *tape, _, y *ir.Value) *ir.Value { return y })
-	gradLog = unary(func(t *tape, x, _, d *ir.Value) *ir.Value { return t.over(d, x) })
+	gradLog = unary(func(t *tape, x, _, d *ir.Value) *ir.Value { return t.b.Div(d, x) })
 
 	gradSin = factor(func(t *tape, x, _ *ir.Value) *ir.Value { return t.f(ir.Cos, x) })
-	gradCos = unary(func(t *tape, x, _, d *ir.Value) *ir.Value { return t.times(t.f(ir.Neg, d), t.f(ir.Sin, x)) })
+	gradCos = unary(func(t *tape, x, _, d *ir.Value) *ir.Value { return t.b.Mul(t.f(ir.Neg, d), t.f(ir.Sin, x)) })
 	gradTan = factor(func(t *tape, _, y *ir.Value) *ir.Value { return t.shifted(t.square(y), 1) })
 
 	gradAsin = factor(func(t *tape, x, _ *ir.Value) *ir.Value { return t.f(ir.Rsqrt, t.oneMinusSquare(x)) })
 	gradAcos = unary(func(t *tape, x, _, d *ir.Value) *ir.Value {
-		return t.times(t.f(ir.Neg, d), t.f(ir.Rsqrt, t.oneMinusSquare(x)))
+		return t.b.Mul(t.f(ir.Neg, d), t.f(ir.Rsqrt, t.oneMinusSquare(x)))
 	})
-	gradAtan = unary(func(t *tape, x, _, d *ir.Value) *ir.Value { return t.over(d, t.shifted(t.square(x), 1)) })
+	gradAtan = unary(func(t *tape, x, _, d *ir.Value) *ir.Value { return t.b.Div(d, t.shifted(t.square(x), 1)) })
 
 	gradSinh = factor(func(t *tape, x, _ *ir.Value) *ir.Value { return t.f(ir.Cosh, x) })
 	gradCosh = factor(func(t *tape, x, _ *ir.Value) *ir.Value { return t.f(ir.Sinh, x) })
@@ -45,9 +45,9 @@ var (
 
 	gradAsinh = factor(func(t *tape, x, _ *ir.Value) *ir.Value { return t.f(ir.Rsqrt, t.shifted(t.square(x), 1)) })
 	gradAcosh = factor(func(t *tape, x, _ *ir.Value) *ir.Value {
-		return t.f(ir.Rsqrt, t.times(t.shifted(x, -1), t.shifted(x, 1)))
+		return t.f(ir.Rsqrt, t.b.Mul(t.shifted(x, -1), t.shifted(x, 1)))
 	})
-	gradAtanh = unary(func(t *tape, x, _, d *ir.Value) *ir.Value { return t.over(d, t.oneMinusSquare(x)) })
+	gradAtanh = unary(func(t *tape, x, _, d *ir.Value) *ir.Value { return t.b.Div(d, t.oneMinusSquare(x)) })
 
 	gradErf = factor(func(t *tape, x, _ *ir.Value) *ir.Value {
 		return t.scaled(t.f(ir.Exp, t.f(ir.Neg, t.square(x))), 2/math.Sqrt(math.Pi))
@@ -55,10 +55,10 @@ var (
 )
 
 // oneMinusSquare is 1 - x², exact near ±1.
-func (t *tape) oneMinusSquare(x *ir.Value) *ir.Value { return t.times(t.from(1, x), t.shifted(x, 1)) }
+func (t *tape) oneMinusSquare(x *ir.Value) *ir.Value { return t.b.Mul(t.from(1, x), t.shifted(x, 1)) }
 
 var (
-	gradSigmoid  = factor(func(t *tape, _, y *ir.Value) *ir.Value { return t.times(y, t.from(1, y)) })
+	gradSigmoid  = factor(func(t *tape, _, y *ir.Value) *ir.Value { return t.b.Mul(y, t.from(1, y)) })
 	gradSoftplus = factor(func(t *tape, x, _ *ir.Value) *ir.Value { return t.f(ir.Sigmoid, x) })
 	gradSilu     = factor(func(t *tape, x, _ *ir.Value) *ir.Value {
 		_, slope := t.sigmoidShare(x, 1)
@@ -66,7 +66,7 @@ var (
 	})
 	gradMish = factor(func(t *tape, x, _ *ir.Value) *ir.Value {
 		h := t.f(ir.Tanh, t.f(ir.Softplus, x))
-		return t.plus(h, t.times(t.times(x, t.f(ir.Sigmoid, x)), t.from(1, t.square(h))))
+		return t.b.Add(h, t.b.Mul(t.b.Mul(x, t.f(ir.Sigmoid, x)), t.from(1, t.square(h))))
 	})
 	gradGelu = factor(func(t *tape, x, _ *ir.Value) *ir.Value {
 		_, slope := t.geluShare(x, t.op.Attrs.(*ir.GeluAttrs).Approximate)
@@ -80,13 +80,13 @@ var (
 	gradElu = unary(func(t *tape, x, _, d *ir.Value) *ir.Value {
 		low := t.b.Op(ir.Min, nil, x, t.numberLike(x, 0)) // what is not taken must not overflow
 		slope := t.scaled(t.f(ir.Exp, low), t.op.Attrs.(*ir.AlphaAttrs).Alpha)
-		return t.b.Op(ir.Where, nil, t.positive(x), d, t.times(d, slope))
+		return t.b.Op(ir.Where, nil, t.positive(x), d, t.b.Mul(d, slope))
 	})
 	gradHardSigmoid = unary(func(t *tape, _, y, d *ir.Value) *ir.Value {
 		return t.where(t.inside(y, 0, 1), t.scaled(d, t.op.Attrs.(*ir.AlphaAttrs).Alpha))
 	})
 	gradHardSwish = unary(func(t *tape, x, _, d *ir.Value) *ir.Value {
-		inner := t.times(d, t.shifted(t.scaled(x, 1.0/3), 0.5))
+		inner := t.b.Mul(d, t.shifted(t.scaled(x, 1.0/3), 0.5))
 		return t.b.Op(ir.Where, nil, t.inside(x, -3, 3), inner, t.where(t.positive(x), d))
 	})
 )
@@ -95,7 +95,7 @@ var (
 func (t *tape) sigmoidShare(x *ir.Value, c float64) (f, slope *ir.Value) {
 	z := t.scaled(x, c)
 	f = t.f(ir.Sigmoid, z)
-	return f, t.times(f, t.shifted(t.times(z, t.from(1, f)), 1))
+	return f, t.b.Mul(f, t.shifted(t.b.Mul(z, t.from(1, f)), 1))
 }
 
 // geluShare is the f of gelu's x·f, and its derivative.
@@ -108,7 +108,7 @@ func (t *tape) geluShare(x *ir.Value, approximate string) (f, slope *ir.Value) {
 	}
 	f = t.scaled(t.shifted(t.f(ir.Erf, t.scaled(x, math.Sqrt2/2)), 1), 0.5)
 	density := t.scaled(t.f(ir.Exp, t.scaled(t.square(x), -0.5)), 1/math.Sqrt(2*math.Pi))
-	return f, t.plus(f, t.times(x, density))
+	return f, t.b.Add(f, t.b.Mul(x, density))
 }
 
 // tanhShare is f = (1 + tanh(c·(x + 0.044715·x³)))/2, and the derivative of x·f.
@@ -116,10 +116,10 @@ func (t *tape) tanhShare(x *ir.Value) (f, slope *ir.Value) {
 	const a = 0.044715
 	c := math.Sqrt(2 / math.Pi)
 	square := t.square(x)
-	h := t.f(ir.Tanh, t.scaled(t.times(x, t.shifted(t.scaled(square, a), 1)), c))
+	h := t.f(ir.Tanh, t.scaled(t.b.Mul(x, t.shifted(t.scaled(square, a), 1)), c))
 	inner := t.scaled(t.shifted(t.scaled(square, 3*a), 1), c)
 	f = t.scaled(t.shifted(h, 1), 0.5)
-	return f, t.plus(f, t.times(t.scaled(x, 0.5), t.times(t.from(1, t.square(h)), inner)))
+	return f, t.b.Add(f, t.b.Mul(t.scaled(x, 0.5), t.b.Mul(t.from(1, t.square(h)), inner)))
 }
 
 // gradGLU computes the activation of the gate once more, so that it need not be kept.
@@ -131,8 +131,8 @@ func gradGLU(t *tape) {
 	} else {
 		f, slope = t.geluShare(gate, a.Approximate)
 	}
-	t.give(0, func() *ir.Value { return t.times(t.times(t.d(0), t.x(1)), slope) })
-	t.give(1, func() *ir.Value { return t.times(t.d(0), t.times(gate, f)) })
+	t.give(0, func() *ir.Value { return t.b.Mul(t.b.Mul(t.d(0), t.x(1)), slope) })
+	t.give(1, func() *ir.Value { return t.b.Mul(t.d(0), t.b.Mul(gate, f)) })
 }
 
 // inside is lo < x < hi.
@@ -156,14 +156,14 @@ func gradSub(t *tape) {
 }
 
 func gradMul(t *tape) {
-	t.give(0, func() *ir.Value { return t.times(t.d(0), t.x(1)) })
-	t.give(1, func() *ir.Value { return t.times(t.d(0), t.x(0)) })
+	t.give(0, func() *ir.Value { return t.b.Mul(t.d(0), t.x(1)) })
+	t.give(1, func() *ir.Value { return t.b.Mul(t.d(0), t.x(0)) })
 }
 
 func gradDiv(t *tape) {
-	d := t.over(t.d(0), t.x(1))
+	d := t.b.Div(t.d(0), t.x(1))
 	t.give(0, func() *ir.Value { return d })
-	t.give(1, func() *ir.Value { return t.times(t.f(ir.Neg, d), t.op.Result()) })
+	t.give(1, func() *ir.Value { return t.b.Mul(t.f(ir.Neg, d), t.op.Result()) })
 }
 
 // gradPow: b·aᵇ⁻¹, 0 where b is 0; and y·ln a, 0 where a is 0. Of a negative base the exponent's is NaN.
@@ -171,16 +171,16 @@ func gradPow(t *tape) {
 	a, b, y, d := t.x(0), t.x(1), t.op.Result(), t.d(0)
 	t.give(0, func() *ir.Value {
 		if c, ok := floatOf(b); ok {
-			return t.times(d, t.powerSlope(a, c))
+			return t.b.Mul(d, t.powerSlope(a, c))
 		}
 		e := t.cast(b, a.DType())
-		slope := t.times(e, t.b.Op(ir.Pow, nil, a, t.shifted(e, -1)))
-		return t.times(d, t.unless(t.equal(e, t.numberLike(e, 0)), slope))
+		slope := t.b.Mul(e, t.b.Op(ir.Pow, nil, a, t.shifted(e, -1)))
+		return t.b.Mul(d, t.unless(t.equal(e, t.numberLike(e, 0)), slope))
 	})
 	t.give(1, func() *ir.Value {
 		zero := t.equal(a, t.numberLike(a, 0))
 		safe := t.b.Op(ir.Where, nil, zero, t.numberLike(a, 1), a)
-		return t.cast(t.times(d, t.times(y, t.f(ir.Log, safe))), b.DType())
+		return t.cast(t.b.Mul(d, t.b.Mul(y, t.f(ir.Log, safe))), b.DType())
 	})
 }
 
@@ -220,8 +220,8 @@ func floatOf(v *ir.Value) (float64, bool) {
 func gradMod(t *tape) {
 	t.give(0, func() *ir.Value { return t.d(0) })
 	t.give(1, func() *ir.Value {
-		q := t.f(ir.Round, t.over(t.minus(t.x(0), t.op.Result()), t.x(1)))
-		return t.times(t.f(ir.Neg, t.d(0)), q)
+		q := t.f(ir.Round, t.b.Div(t.b.Sub(t.x(0), t.op.Result()), t.x(1)))
+		return t.b.Mul(t.f(ir.Neg, t.d(0)), q)
 	})
 }
 

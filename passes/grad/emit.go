@@ -4,17 +4,12 @@ import (
 	"github.com/emilyc/emily/ir"
 )
 
-// What rules are written with. Operands broadcast.
-
-func (t *tape) plus(x, y *ir.Value) *ir.Value  { return t.b.Op(ir.Add, nil, x, y) }
-func (t *tape) minus(x, y *ir.Value) *ir.Value { return t.b.Op(ir.Sub, nil, x, y) }
-func (t *tape) times(x, y *ir.Value) *ir.Value { return t.b.Op(ir.Mul, nil, x, y) }
-func (t *tape) over(x, y *ir.Value) *ir.Value  { return t.b.Op(ir.Div, nil, x, y) }
+// What rules are written with.
 
 // f is a kind of one operand without attributes.
 func (t *tape) f(k ir.Kind, x *ir.Value) *ir.Value { return t.b.Op(k, nil, x) }
 
-func (t *tape) square(x *ir.Value) *ir.Value { return t.times(x, x) }
+func (t *tape) square(x *ir.Value) *ir.Value { return t.b.Mul(x, x) }
 
 // number is a scalar constant, made once.
 func (t *tape) number(d ir.DType, v float64) *ir.Value {
@@ -25,17 +20,19 @@ func (t *tape) number(d ir.DType, v float64) *ir.Value {
 	return t.numbers[n]
 }
 
-// scaled is x·c, shifted x + c, from c - x.
+// scaled is x·c.
 func (t *tape) scaled(x *ir.Value, c float64) *ir.Value {
 	if c == 1 {
 		return x
 	}
-	return t.times(x, t.numberLike(x, c))
+	return t.b.Mul(x, t.numberLike(x, c))
 }
 
-func (t *tape) shifted(x *ir.Value, c float64) *ir.Value { return t.plus(x, t.numberLike(x, c)) }
+// shifted is x + c.
+func (t *tape) shifted(x *ir.Value, c float64) *ir.Value { return t.b.Add(x, t.numberLike(x, c)) }
 
-func (t *tape) from(c float64, x *ir.Value) *ir.Value { return t.minus(t.numberLike(x, c), x) }
+// from is c - x.
+func (t *tape) from(c float64, x *ir.Value) *ir.Value { return t.b.Sub(t.numberLike(x, c), x) }
 
 // numberLike is a scalar of x's dtype.
 func (t *tape) numberLike(x *ir.Value, c float64) *ir.Value {
@@ -45,11 +42,12 @@ func (t *tape) numberLike(x *ir.Value, c float64) *ir.Value {
 	return t.number(x.DType(), c)
 }
 
-// where is d where cond holds and 0 elsewhere, unless d is 0.
+// where is d where cond holds, and 0 elsewhere.
 func (t *tape) where(cond, d *ir.Value) *ir.Value {
 	return t.b.Op(ir.Where, nil, cond, d, t.numberLike(d, 0))
 }
 
+// unless is 0 where cond holds, and d elsewhere.
 func (t *tape) unless(cond, d *ir.Value) *ir.Value {
 	return t.b.Op(ir.Where, nil, cond, t.numberLike(d, 0), d)
 }
@@ -73,18 +71,6 @@ func (t *tape) wide(x *ir.Value) *ir.Value {
 		return t.cast(x, ir.F32)
 	}
 	return x
-}
-
-// upTo are the axes before n.
-func upTo(n int) []int64 { return between(0, n) }
-
-// between are the axes from first up to, not including, end.
-func between(first, end int) []int64 {
-	axes := []int64{}
-	for i := first; i < end; i++ {
-		axes = append(axes, int64(i))
-	}
-	return axes
 }
 
 // sum is over axes, which keep size 1 where keep is set.
@@ -159,7 +145,7 @@ func (t *tape) transpose(x *ir.Value, perm ...int64) *ir.Value {
 
 // matrixT exchanges the last two axes.
 func (t *tape) matrixT(x *ir.Value) *ir.Value {
-	perm := upTo(x.Rank())
+	perm := ir.Axes(0, x.Rank())
 	if n := len(perm); n >= 2 {
 		perm[n-2], perm[n-1] = perm[n-1], perm[n-2]
 	}
@@ -179,7 +165,7 @@ func (t *tape) gather(x, indices *ir.Value, axis int64) *ir.Value {
 // along is a vector as a tensor of that rank, along an axis.
 func (t *tape) along(v *ir.Value, axis int64, rank int) *ir.Value {
 	axes := []int64{}
-	for _, a := range upTo(rank) {
+	for _, a := range ir.Axes(0, rank) {
 		if a != axis {
 			axes = append(axes, a)
 		}

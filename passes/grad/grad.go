@@ -170,9 +170,9 @@ func reduced(b *ir.Builder, y *ir.Value, r Reduction) *ir.Value {
 	case Sum:
 		kind = ir.ReduceSum
 	case MeanSquare:
-		y = b.Op(ir.Mul, nil, y, y)
+		y = b.Mul(y, y)
 	}
-	return b.Op(kind, &ir.ReduceAttrs{Axes: upTo(y.Rank())}, y)
+	return b.Op(kind, &ir.ReduceAttrs{Axes: ir.Axes(0, y.Rank())}, y)
 }
 
 // lossName is what the loss is called among the results.

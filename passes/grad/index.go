@@ -12,8 +12,8 @@ func gradGather(t *tape) {
 	t.give(0, func() *ir.Value {
 		x, idx, d := t.x(0), t.x(1), t.d(0)
 		q := idx.Rank()
-		perm := slices.Concat(between(axis, axis+q), upTo(axis), between(axis+q, d.Rank()))
-		front := slices.Concat([]int64{int64(axis)}, upTo(axis), between(axis+1, x.Rank()))
+		perm := slices.Concat(ir.Axes(axis, axis+q), ir.Axes(0, axis), ir.Axes(axis+q, d.Rank()))
+		front := slices.Concat([]int64{int64(axis)}, ir.Axes(0, axis), ir.Axes(axis+1, x.Rank()))
 		zeros := t.transpose(t.full(x, 0), front...)
 		sum := t.scatterND("add", zeros, t.unsqueeze(idx, int64(q)), t.transpose(d, perm...))
 		return t.transpose(sum, inverse(front)...)
@@ -125,13 +125,13 @@ func (t *tape) numbering(x *ir.Value) *ir.Value {
 // multiplied: the product of the others at the place, which is 0 where one of them is: what is not 0 is multiplied, zeros are counted.
 func (p places) multiplied() {
 	t, d, x, u := p.t, p.t.d(0), p.t.x(0), p.t.x(2)
-	t.give(0, func() *ir.Value { return t.times(d, p.combine("mul", t.full(x, 1), u)) })
+	t.give(0, func() *ir.Value { return t.b.Mul(d, p.combine("mul", t.full(x, 1), u)) })
 	t.give(2, func() *ir.Value {
 		xSafe, xZero := t.zeroSafe(x)
 		uSafe, uZero := t.zeroSafe(u)
-		product := p.read(t.times(d, p.combine("mul", xSafe, uSafe)))
-		zeros := t.minus(p.read(p.combine("add", xZero, uZero)), uZero)
-		return t.where(t.equal(zeros, t.numberLike(zeros, 0)), t.over(product, uSafe))
+		product := p.read(t.b.Mul(d, p.combine("mul", xSafe, uSafe)))
+		zeros := t.b.Sub(p.read(p.combine("add", xZero, uZero)), uZero)
+		return t.where(t.equal(zeros, t.numberLike(zeros, 0)), t.b.Div(product, uSafe))
 	})
 }
 
@@ -146,9 +146,9 @@ func (p places) extreme() {
 	t, d, x, u, y := p.t, p.t.d(0), p.t.x(0), p.t.x(2), p.t.op.Result()
 	mine := t.cast(t.equal(x, y), x.DType())
 	theirs := t.cast(t.equal(u, p.read(y)), x.DType())
-	share := t.over(d, p.combine("add", mine, theirs))
+	share := t.b.Div(d, p.combine("add", mine, theirs))
 	t.give(0, func() *ir.Value { return t.where(t.equal(x, y), share) })
-	t.give(2, func() *ir.Value { return t.times(theirs, p.read(share)) })
+	t.give(2, func() *ir.Value { return t.b.Mul(theirs, p.read(share)) })
 }
 
 // gradTopK: to the elements that were taken; of equal ones those with the lower indices.

@@ -63,13 +63,13 @@ func gradDet(t *tape) {
 		left := t.count(t.scalarDim(n.Sub(ir.Size(1))))
 		row := t.unsqueeze(count, 1)
 		beyond := t.cast(t.b.Op(ir.LessEqual, nil, row, left), ir.I64) // past the row that is left out
-		others := t.plus(t.unsqueeze(left, 0), beyond)                 // [n, n-1]
+		others := t.b.Add(t.unsqueeze(left, 0), beyond)                // [n, n-1]
 		minors := t.gather(t.gather(x, others, last-1), others, last+1)
-		perm := append(upTo(int(last)-1), last-1, last+1, last, last+2)
+		perm := append(ir.Axes(0, int(last)-1), last-1, last+1, last, last+2)
 		cofactors := t.f(ir.Det, t.transpose(minors, perm...))
-		odd := t.b.Op(ir.Mod, &ir.ModAttrs{}, t.plus(row, count), t.b.Const(ir.Scalar(int64(2))))
+		odd := t.b.Op(ir.Mod, &ir.ModAttrs{}, t.b.Add(row, count), t.b.Const(ir.Scalar(int64(2))))
 		sign := t.from(1, t.scaled(t.cast(odd, x.DType()), 2))
-		return t.times(t.unsqueeze(t.d(0), last-1, last), t.times(cofactors, sign))
+		return t.b.Mul(t.unsqueeze(t.d(0), last-1, last), t.b.Mul(cofactors, sign))
 	})
 }
 

@@ -11,7 +11,7 @@ func gradSoftmax(t *tape) {
 	axes := []int64{t.op.Attrs.(*ir.AxisAttrs).Axis}
 	t.give(0, func() *ir.Value {
 		y, d := t.wide(t.op.Result()), t.wide(t.d(0))
-		return t.cast(t.times(y, t.minus(d, t.sum(t.times(d, y), axes, true))), t.x(0).DType())
+		return t.cast(t.b.Mul(y, t.b.Sub(d, t.sum(t.b.Mul(d, y), axes, true))), t.x(0).DType())
 	})
 }
 
@@ -20,7 +20,7 @@ func gradLogSoftmax(t *tape) {
 	axes := []int64{t.op.Attrs.(*ir.AxisAttrs).Axis}
 	t.give(0, func() *ir.Value {
 		y, d := t.wide(t.op.Result()), t.wide(t.d(0))
-		return t.cast(t.minus(d, t.times(t.f(ir.Exp, y), t.sum(d, axes, true))), t.x(0).DType())
+		return t.cast(t.b.Sub(d, t.b.Mul(t.f(ir.Exp, y), t.sum(d, axes, true))), t.x(0).DType())
 	})
 }
 
@@ -28,28 +28,28 @@ func gradLogSoftmax(t *tape) {
 // Σ d·x̂ for the scale and Σ d for the bias. rms_norm has no means but that of g·x̂.
 func gradLayerNorm(t *tape) {
 	a, x, d := t.op.Attrs.(*ir.NormAttrs), t.wide(t.x(0)), t.wide(t.d(0))
-	axes := between(int(a.Axis), x.Rank())
+	axes := ir.Axes(int(a.Axis), x.Rank())
 	centred := x
 	if t.op.Kind == ir.LayerNorm {
-		centred = t.minus(x, t.mean(x, axes))
+		centred = t.b.Sub(x, t.mean(x, axes))
 	}
 	r := t.f(ir.Rsqrt, t.shifted(t.mean(t.square(centred), axes), a.Epsilon))
-	unit := t.times(centred, r)
+	unit := t.b.Mul(centred, r)
 	t.give(0, func() *ir.Value {
 		g := d
 		if s := t.x(1); s != nil {
-			g = t.times(d, t.wide(s))
+			g = t.b.Mul(d, t.wide(s))
 		}
-		inner := t.minus(g, t.times(unit, t.mean(t.times(g, unit), axes)))
+		inner := t.b.Sub(g, t.b.Mul(unit, t.mean(t.b.Mul(g, unit), axes)))
 		if t.op.Kind == ir.LayerNorm {
-			inner = t.minus(inner, t.mean(g, axes))
+			inner = t.b.Sub(inner, t.mean(g, axes))
 		}
-		return t.cast(t.times(r, inner), t.x(0).DType())
+		return t.cast(t.b.Mul(r, inner), t.x(0).DType())
 	})
 	narrow := func(i int, v *ir.Value) *ir.Value {
 		return t.cast(t.unbroadcast(v, t.x(i)), t.x(i).DType())
 	}
-	t.give(1, func() *ir.Value { return narrow(1, t.times(d, unit)) })
+	t.give(1, func() *ir.Value { return narrow(1, t.b.Mul(d, unit)) })
 	t.give(2, func() *ir.Value { return narrow(2, d) })
 }
 
@@ -58,7 +58,7 @@ func gradBatchNorm(t *tape) {
 	x, d := t.wide(t.x(0)), t.wide(t.d(0))
 	shape := slices.Repeat([]ir.Dim{ir.Size(1)}, max(x.Rank(), 1))
 	axes := []int64{}
-	for _, axis := range upTo(x.Rank()) {
+	for _, axis := range ir.Axes(0, x.Rank()) {
 		if axis != 1 {
 			axes = append(axes, axis)
 		}
@@ -70,20 +70,17 @@ func gradBatchNorm(t *tape) {
 		}
 		return t.reshape(v, t.b.Dims(shape...))
 	}
-	scale, centred := channel(1), t.minus(x, channel(3))
+	scale, centred := channel(1), t.b.Sub(x, channel(3))
 	r := t.f(ir.Rsqrt, t.shifted(channel(4), t.op.Attrs.(*ir.NormAttrs).Epsilon))
 	total := func(i int, v *ir.Value) *ir.Value {
-		return t.cast(t.fitVector(t.sum(v, axes, true), t.x(i)), t.x(i).DType())
+		return t.cast(t.reshape(t.sum(v, axes, true), t.shape(t.x(i))), t.x(i).DType())
 	}
-	t.give(0, func() *ir.Value { return t.cast(t.times(d, t.times(scale, r)), t.x(0).DType()) })
-	t.give(1, func() *ir.Value { return total(1, t.times(d, t.times(centred, r))) })
+	t.give(0, func() *ir.Value { return t.cast(t.b.Mul(d, t.b.Mul(scale, r)), t.x(0).DType()) })
+	t.give(1, func() *ir.Value { return total(1, t.b.Mul(d, t.b.Mul(centred, r))) })
 	t.give(2, func() *ir.Value { return total(2, d) })
-	t.give(3, func() *ir.Value { return total(3, t.times(t.f(ir.Neg, d), t.times(scale, r))) })
+	t.give(3, func() *ir.Value { return total(3, t.b.Mul(t.f(ir.Neg, d), t.b.Mul(scale, r))) })
 	t.give(4, func() *ir.Value {
-		slope := t.scaled(t.times(scale, t.times(r, t.square(r))), -0.5)
-		return total(4, t.times(d, t.times(centred, slope)))
+		slope := t.scaled(t.b.Mul(scale, t.b.Mul(r, t.square(r))), -0.5)
+		return total(4, t.b.Mul(d, t.b.Mul(centred, slope)))
 	})
 }
-
-// fitVector is v, of as many elements, in the shape of x whatever its dtype.
-func (t *tape) fitVector(v, x *ir.Value) *ir.Value { return t.reshape(v, t.shape(x)) }

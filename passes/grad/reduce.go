@@ -21,7 +21,7 @@ func gradReduceSum(t *tape) {
 func gradReduceMean(t *tape) {
 	axes := t.op.Attrs.(*ir.ReduceAttrs).Axes
 	t.give(0, func() *ir.Value {
-		each := t.over(t.spread(t.d(0)), t.elements(t.x(0), axes))
+		each := t.b.Div(t.spread(t.d(0)), t.elements(t.x(0), axes))
 		return t.expand(each, t.shape(t.x(0)))
 	})
 }
@@ -45,8 +45,8 @@ func gradReduceExtreme(t *tape) {
 	t.give(0, func() *ir.Value {
 		x := t.x(0)
 		winners := t.cast(t.equal(x, t.spread(t.op.Result())), x.DType())
-		share := t.over(t.spread(t.d(0)), t.sum(winners, axes, true))
-		return t.times(winners, share)
+		share := t.b.Div(t.spread(t.d(0)), t.sum(winners, axes, true))
+		return t.b.Mul(winners, share)
 	})
 }
 
@@ -60,7 +60,7 @@ func gradReduceProd(t *tape) {
 	}
 	t.give(0, func() *ir.Value {
 		perm := []int64{}
-		for _, a := range upTo(x.Rank()) {
+		for _, a := range ir.Axes(0, x.Rank()) {
 			if !slices.Contains(axes, a) {
 				perm = append(perm, a)
 			}
@@ -72,8 +72,8 @@ func gradReduceProd(t *tape) {
 		run := func(reverse bool) *ir.Value {
 			return t.b.Op(ir.CumProd, &ir.CumAttrs{Axis: int64(kept), Exclusive: true, Reverse: reverse}, rows)
 		}
-		others := t.fit(t.times(run(false), run(true)), turned)
-		return t.times(t.spread(t.d(0)), t.transpose(others, inverse(append(perm, axes...))...))
+		others := t.fit(t.b.Mul(run(false), run(true)), turned)
+		return t.b.Mul(t.spread(t.d(0)), t.transpose(others, inverse(append(perm, axes...))...))
 	})
 }
 
@@ -112,7 +112,7 @@ func gradCumProd(t *tape) {
 	t.give(0, func() *ir.Value {
 		before := ir.CloneAttrs(a)
 		before.Exclusive = true
-		return t.times(t.b.Op(ir.CumProd, before, t.x(0)), t.recurrence(a))
+		return t.b.Mul(t.b.Op(ir.CumProd, before, t.x(0)), t.recurrence(a))
 	})
 }
 
@@ -125,11 +125,11 @@ func (t *tape) recurrence(a *ir.CumAttrs) *ir.Value {
 	b.Loc = t.b.Loc
 	out := carried
 	if !a.Exclusive {
-		out = b.Op(ir.Add, nil, di, carried)
+		out = b.Add(di, carried)
 	}
-	next := b.Op(ir.Mul, nil, xi, out)
+	next := b.Mul(xi, out)
 	if a.Exclusive {
-		next = b.Op(ir.Add, nil, di, next)
+		next = b.Add(di, next)
 	}
 	b.Yield(next, out)
 	if err := b.Err(); err != nil {

@@ -34,7 +34,7 @@ func (t *tape) fromFront(at, list *ir.Value) *ir.Value {
 		at = t.b.Op(ir.Squeeze, &ir.AxesAttrs{Axes: []int64{0}}, at)
 	}
 	zero := t.b.Const(ir.Scalar(int64(0)))
-	return t.b.Op(ir.Where, nil, t.less(at, zero), t.plus(at, t.length(list)), at)
+	return t.b.Op(ir.Where, nil, t.less(at, zero), t.b.Add(at, t.length(list)), at)
 }
 
 func gradSequenceInsert(t *tape) {
@@ -84,7 +84,7 @@ func gradConcatFromSequence(t *tape) {
 				return in.gather(x[1], i, a.Axis), offset
 			}
 			own := in.itemAt(x[0], i)
-			next = in.plus(offset, in.size(own, a.Axis))
+			next = in.b.Add(offset, in.size(own, a.Axis))
 			part := in.b.Op(ir.Slice, &ir.SliceAttrs{Axes: []int64{a.Axis}, Steps: []int64{1}}, x[1], in.unsqueeze(offset, 0), in.unsqueeze(next, 0))
 			return in.fit(part, own), next
 		})
@@ -116,7 +116,7 @@ func (t *tape) zeros(v *ir.Value) *ir.Value {
 func (t *tape) total(a, b *ir.Value) *ir.Value {
 	switch {
 	case t.b.Err() != nil || a.Type.IsTensor():
-		return t.plus(a, b)
+		return t.b.Add(a, b)
 	case a.Type.Kind == ir.OptionalType:
 		get := func(v *ir.Value) *ir.Value { return t.b.Op(ir.OptionalGet, nil, v) }
 		return t.b.Op(ir.MakeOptional, &ir.SequenceAttrs{}, t.total(get(a), get(b)))

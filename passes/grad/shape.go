@@ -30,7 +30,7 @@ func gradExpand(t *tape) {
 		x, d, r := t.x(0), t.d(0), t.b.Region()
 		extra := d.Rank() - x.Rank()
 		if extra > 0 {
-			d = t.sum(d, upTo(extra), false)
+			d = t.sum(d, ir.Axes(0, extra), false)
 		}
 		for i, n := range x.Shape() {
 			if t.b.Err() != nil || r.Reduce(n).Is(1) || r.SameDim(n, d.Shape()[i]) {
@@ -50,7 +50,7 @@ func (t *tape) scattered(d, places *ir.Value, axis int64, size *ir.Value) *ir.Va
 	if t.b.Err() != nil {
 		return d
 	}
-	perm := upTo(d.Rank())
+	perm := ir.Axes(0, d.Rank())
 	perm[0], perm[axis] = axis, 0
 	front := t.transpose(d, perm...)
 	shape := t.b.Op(ir.Concat, &ir.AxisAttrs{}, t.unsqueeze(size, 0), t.tailShape(front))
@@ -178,7 +178,7 @@ func gradPad(t *tape) {
 	}
 	t.give(0, func() *ir.Value { return inner })
 	t.give(2, func() *ir.Value {
-		return t.minus(t.sum(d, upTo(d.Rank()), false), t.sum(inner, upTo(d.Rank()), false))
+		return t.b.Sub(t.sum(d, ir.Axes(0, d.Rank()), false), t.sum(inner, ir.Axes(0, d.Rank()), false))
 	})
 }
 
@@ -203,7 +203,7 @@ func gradTile(t *tape) {
 		}
 		pairs := t.b.Op(ir.Concat, &ir.AxisAttrs{Axis: 1}, t.unsqueeze(t.x(1), 1), t.unsqueeze(t.shape(x), 1))
 		axes := []int64{}
-		for _, a := range upTo(x.Rank()) {
+		for _, a := range ir.Axes(0, x.Rank()) {
 			axes = append(axes, 2*a)
 		}
 		return t.sum(t.reshape(t.d(0), t.flat(pairs)), axes, false)
@@ -215,7 +215,7 @@ func gradRange(t *tape) {
 	d := t.d(0)
 	t.give(0, func() *ir.Value { return t.sum(d, []int64{0}, false) })
 	t.give(2, func() *ir.Value {
-		return t.sum(t.times(d, t.cast(t.count(t.size(d, 0)), d.DType())), []int64{0}, false)
+		return t.sum(t.b.Mul(d, t.cast(t.count(t.size(d, 0)), d.DType())), []int64{0}, false)
 	})
 }
 

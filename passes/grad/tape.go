@@ -107,7 +107,7 @@ func (t *tape) unbroadcast(d, x *ir.Value) *ir.Value {
 		return d
 	}
 	extra := d.Rank() - x.Rank()
-	axes, stretched := upTo(extra), false
+	axes, stretched := ir.Axes(0, extra), false
 	for i, n := range x.Shape() {
 		if t.b.Region().Reduce(n).Is(1) && !d.Shape()[extra+i].Is(1) {
 			axes, stretched = append(axes, int64(extra+i)), true
@@ -117,7 +117,7 @@ func (t *tape) unbroadcast(d, x *ir.Value) *ir.Value {
 		d = t.b.Op(ir.ReduceSum, &ir.ReduceAttrs{Axes: axes, KeepDims: stretched}, d)
 	}
 	if stretched && extra > 0 {
-		d = t.b.Op(ir.Squeeze, &ir.AxesAttrs{Axes: upTo(extra)}, d)
+		d = t.b.Op(ir.Squeeze, &ir.AxesAttrs{Axes: ir.Axes(0, extra)}, d)
 	}
 	return t.fit(d, x)
 }

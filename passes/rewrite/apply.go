@@ -20,7 +20,7 @@ func Apply(m *ir.Module, c *Context, rules []Rule) error {
 	table := byKind(rules)
 	for _, f := range m.Funcs {
 		for range maxSweeps {
-			s := &sweep{Context: c, rules: table, scope: newScope(f), refined: map[*ir.Value]bool{}, lost: map[ir.Dim]bool{}}
+			s := &sweep{Context: c, rules: table, rw: Rewriter{Context: c}, scope: newScope(f), refined: map[*ir.Value]bool{}, lost: map[ir.Dim]bool{}}
 			s.body(f.Body)
 			if s.err != nil {
 				return s.err
@@ -119,7 +119,7 @@ func (s *sweep) bodies(op *ir.Op) bool {
 // try lets the rule propose and, where the proposal holds, replaces op. It returns the ops that were made.
 func (s *sweep) try(rule *Rule, op *ir.Op) ([]*ir.Op, bool) {
 	rw := &s.rw
-	*rw = Rewriter{Context: s.Context, op: op, scope: s.scope}
+	rw.begin(op, s.scope)
 	values := rule.Rewrite(rw, op)
 	if values == nil || !s.accepts(rule, rw, values) || !s.Step(rule.Name, op) {
 		rw.drop()
@@ -145,19 +145,14 @@ func (s *sweep) try(rule *Rule, op *ir.Op) ([]*ir.Op, bool) {
 
 // drop undoes what was built.
 func (rw *Rewriter) drop() {
-	if rw.made != nil {
-		for _, op := range rw.made.Region().Ops {
-			op.Detach()
-		}
+	for _, op := range rw.Region().Ops {
+		op.Detach()
 	}
 }
 
 // take moves what was built to the region of the op that is rewritten.
 func (rw *Rewriter) take() []*ir.Op {
-	if rw.made == nil {
-		return nil
-	}
-	ops := rw.made.Region().Ops
+	ops := rw.Region().Ops
 	for _, op := range ops {
 		op.Region = rw.op.Region
 	}
@@ -165,9 +160,7 @@ func (rw *Rewriter) take() []*ir.Op {
 }
 
 // clean reports whether building met no error and relied on no new fact.
-func (rw *Rewriter) clean() bool {
-	return rw.made == nil || rw.made.Err() == nil && len(rw.made.Region().Facts.List) == 0
-}
+func (rw *Rewriter) clean() bool { return rw.Err() == nil && len(rw.Region().Facts.List) == 0 }
 
 // accepts checks a proposal: as many values as results, of the same types, that rely on no new fact. A proposal that
 // breaks these is a mistake in the rule, unless the rule refines, as that cannot know whether it may.

@@ -18,45 +18,36 @@ type Rule struct {
 	Refines bool
 }
 
-// Rewriter is what a rule sees of its surroundings, and where it builds.
+// Rewriter is what a rule sees of its surroundings, and where it builds: in a region of its own, so that facts a proposal would need
+// are seen.
 type Rewriter struct {
 	*Context
+	*ir.Builder
 	op    *ir.Op
+	in    *ir.Region // that the builder's region is made in
 	scope *scope
-	made  *ir.Builder // in a region of its own, so that facts a proposal would need are seen
-	facts []ir.Fact   // that hold where the proposal is accepted
+	facts []ir.Fact // that hold where the proposal is accepted
 }
 
-func (rw *Rewriter) builder() *ir.Builder {
-	if rw.made == nil {
-		rw.made = ir.NewBuilder(rw.op.Region.NewRegion())
-		rw.made.Loc = rw.op.Loc
+// begin turns to op. A builder that nothing was built with serves again.
+func (rw *Rewriter) begin(op *ir.Op, s *scope) {
+	if rw.in != op.Region || !rw.clean() || len(rw.Region().Ops) > 0 {
+		rw.Builder, rw.in = ir.NewBuilder(op.Region.NewRegion()), op.Region
 	}
-	return rw.made
+	rw.op, rw.scope, rw.facts, rw.Loc = op, s, nil, op.Loc
 }
 
 // One wraps the replacement of an op with one result.
 func One(v *ir.Value) []*ir.Value { return []*ir.Value{v} }
 
-// Op makes an op with one result.
-func (rw *Rewriter) Op(k ir.Kind, a ir.Attrs, args ...*ir.Value) *ir.Value {
-	return rw.builder().Op(k, a, args...)
-}
-
 // Like makes an op with one result, whose sizes that only a run can tell are named as those of the op that is
 // rewritten.
 func (rw *Rewriter) Like(k ir.Kind, a ir.Attrs, args ...*ir.Value) *ir.Value {
-	if op := rw.builder().Insert(k, a, nil, []ir.Type{rw.op.Result().Type}, args...); op != nil {
+	if op := rw.Insert(k, a, nil, []ir.Type{rw.op.Result().Type}, args...); op != nil {
 		return op.Result()
 	}
 	return &ir.Value{}
 }
-
-// Const makes a constant.
-func (rw *Rewriter) Const(t *ir.Tensor) *ir.Value { return rw.builder().Const(t) }
-
-// Dims makes a 1-D i64 tensor of sizes, whose symbols must be Defined.
-func (rw *Rewriter) Dims(dims ...ir.Dim) *ir.Value { return rw.builder().Dims(dims...) }
 
 // Inline copies the ops of a region that always runs where the rewritten op stands, and returns what it yields.
 func (rw *Rewriter) Inline(r *ir.Region, args []*ir.Value) []*ir.Value {
@@ -64,7 +55,7 @@ func (rw *Rewriter) Inline(r *ir.Region, args []*ir.Value) []*ir.Value {
 	for i, p := range r.Params {
 		values[p] = args[i]
 	}
-	to := rw.builder().Region()
+	to := rw.Region()
 	for _, op := range r.Ops {
 		if op.Kind != ir.Yield {
 			to.Ops = append(to.Ops, op.CopyTo(to, values))

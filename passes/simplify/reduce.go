@@ -14,7 +14,8 @@ var reduceRules = []rewrite.Rule{
 		Kinds: []ir.Kind{ir.Squeeze}, Rewrite: squeezeOfReduce},
 	{Name: "unsqueeze-of-reduce", Doc: "unsqueeze of the axes that a reduction dropped: the reduction with keepdims",
 		Kinds: []ir.Kind{ir.Unsqueeze}, Rewrite: unsqueezeOfReduce},
-	{Name: "reshape-of-reduce", Doc: "reshape of a reduction to the shape that it has with keepdims: that", Kinds: []ir.Kind{ir.Reshape}, Rewrite: reshapeOfReduce},
+	{Name: "reshape-of-reduce", Doc: "reshape that drops the axes that a reduction kept, or restores those that it dropped: the reduction in that shape",
+		Kinds: []ir.Kind{ir.Reshape}, Rewrite: reshapeOfReduce},
 	{Name: "extreme-of-nothing", Doc: "reduce_max and reduce_min over no axes: x", Kinds: []ir.Kind{ir.ReduceMax, ir.ReduceMin}, Rewrite: extremeOfNothing},
 }
 
@@ -22,7 +23,7 @@ func squeezeOfReduce(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value { return keepD
 
 func unsqueezeOfReduce(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value { return keepDims(rw, op, false) }
 
-// keepDims turns keepdims round in a reduction that only op uses, and over op's axes.
+// keepDims turns keepdims round in a reduction that only op uses, and that is over op's axes.
 func keepDims(rw *rewrite.Rewriter, op *ir.Op, kept bool) []*ir.Value {
 	r := rewrite.Def(op.Args[0], reductions...)
 	if r == nil || !op.Args[0].HasOneUse() {
@@ -32,19 +33,19 @@ func keepDims(rw *rewrite.Rewriter, op *ir.Op, kept bool) []*ir.Value {
 	if a.KeepDims != kept || !slices.Equal(a.Axes, op.Attrs.(*ir.AxesAttrs).Axes) {
 		return nil
 	}
-	return rewrite.One(turned(rw, r))
+	return rewrite.One(turnKeepDims(rw, r))
 }
 
 func reshapeOfReduce(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
 	r := rewrite.Def(op.Args[0], reductions...)
-	if r == nil || !op.Args[0].HasOneUse() || r.Attrs.(*ir.ReduceAttrs).KeepDims {
+	if r == nil || !op.Args[0].HasOneUse() {
 		return nil
 	}
-	return when(rw, op, turned(rw, r))
+	return when(rw, op, turnKeepDims(rw, r))
 }
 
-// turned is the reduction r with keepdims turned round.
-func turned(rw *rewrite.Rewriter, r *ir.Op) *ir.Value {
+// turnKeepDims is r with keepdims turned round.
+func turnKeepDims(rw *rewrite.Rewriter, r *ir.Op) *ir.Value {
 	a := ir.CloneAttrs(r.Attrs.(*ir.ReduceAttrs))
 	a.KeepDims = !a.KeepDims
 	return rw.Op(r.Kind, a, r.Args...)

@@ -23,6 +23,7 @@ var shapeRules = []rewrite.Rule{
 	{Name: "rows-of-product", Doc: "reshape of matmul or linear of a reshape, which merge leading axes to rows and split them again: the product without",
 		Kinds: []ir.Kind{ir.Reshape}, Rewrite: rowsOfProduct},
 	{Name: "same-size", Doc: "expand, tile, pad or slice that changes no size: x", Kinds: []ir.Kind{ir.Expand, ir.Tile, ir.Pad, ir.Slice}, Rewrite: sameSize},
+	{Name: "tile-of-ones", Doc: "tile that repeats axes of size 1 alone: expand", Kinds: []ir.Kind{ir.Tile}, Rewrite: tileOfOnes},
 	{Name: "expand-chain", Doc: "expand of expand: one", Kinds: []ir.Kind{ir.Expand}, Rewrite: expandChain},
 	{Name: "parts-of-scalar", Doc: "gather, gather_nd, slice, transpose, reshape, unsqueeze and squeeze of an expanded scalar: an expand of it",
 		Kinds: []ir.Kind{ir.Gather, ir.GatherND, ir.Slice, ir.Transpose, ir.Reshape, ir.Unsqueeze, ir.Squeeze}, Rewrite: partsOfScalar},
@@ -30,6 +31,8 @@ var shapeRules = []rewrite.Rule{
 	{Name: "concat-of-empty", Doc: "operands without elements leave a concat", Kinds: []ir.Kind{ir.Concat}, Rewrite: concatOfEmpty},
 	{Name: "concat-of-split", Doc: "concat of all results of a split: x", Kinds: []ir.Kind{ir.Concat}, Rewrite: concatOfSplit},
 	{Name: "split-to-one", Doc: "split to one result: x", Kinds: []ir.Kind{ir.Split}, Rewrite: splitToOne},
+	{Name: "slice-of-concat", Doc: "slice within one operand of a concat: of that operand", Kinds: []ir.Kind{ir.Slice}, Rewrite: sliceOfConcat},
+	{Name: "gather-of-concat", Doc: "gather of one known index within an operand of a concat: of that operand", Kinds: []ir.Kind{ir.Gather}, Rewrite: gatherOfConcat},
 	{Name: "slice-chain", Doc: "slice of slice with known bounds: one", Kinds: []ir.Kind{ir.Slice}, Rewrite: sliceChain},
 }
 
@@ -160,12 +163,9 @@ func transposeBetween(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
 	if !rw.Defined(shape...) || len(shape) > ir.MaxSym {
 		return nil
 	}
-	p := make([]int64, len(shape))
-	for i := range p {
-		p[i] = int64(i)
-		if i >= lead {
-			p[i] = perm(t)[i-lead+1] + int64(lead-1)
-		}
+	p := ir.Axes(0, len(shape))
+	for i := range p[lead:] {
+		p[lead+i] = perm(t)[i+1] + int64(lead-1)
 	}
 	split := rw.Op(ir.Reshape, &ir.ReshapeAttrs{AllowZero: true}, merge.Args[0], rw.Dims(shape...))
 	return rewrite.One(rw.Op(ir.Transpose, &ir.PermAttrs{Perm: p}, split))
@@ -186,6 +186,19 @@ func sameSize(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
 		}
 	}
 	return when(rw, op, op.Args[0])
+}
+
+func tileOfOnes(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
+	x, shape := op.Args[0], op.Result().Type.Shape
+	if !rw.Defined(shape...) || len(shape) > ir.MaxSym {
+		return nil
+	}
+	for i, d := range x.Type.Shape {
+		if !d.Is(1) && !rw.SameDim(d, shape[i]) {
+			return nil
+		}
+	}
+	return rewrite.One(rw.Op(ir.Expand, nil, x, rw.Dims(shape...)))
 }
 
 func expandChain(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {

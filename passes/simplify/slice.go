@@ -91,6 +91,67 @@ func product(a, b int64) int64 {
 	return a * b
 }
 
+// sliceOfConcat is of slices that step forward along the concat's axis, whose sizes are known as far as that operand.
+func sliceOfConcat(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
+	c := rewrite.Def(op.Args[0], ir.Concat)
+	cs, known := cuts(op)
+	if c == nil || !known || len(cs) != 1 || cs[0].axis != c.Attrs.(*ir.AxisAttrs).Axis || cs[0].step < 1 {
+		return nil
+	}
+	n, ok := op.Args[0].Type.Shape[cs[0].axis].Value()
+	start, count := cs[0].take(n)
+	if !ok || count == 0 {
+		return nil
+	}
+	length := (count-1)*cs[0].step + 1
+	x, start := operandAt(c, start, length)
+	if x == nil {
+		return nil
+	}
+	return rewrite.One(sliceOf(rw, x, []cut{{cs[0].axis, start, start + length, cs[0].step}}))
+}
+
+func gatherOfConcat(rw *rewrite.Rewriter, op *ir.Op) []*ir.Value {
+	c, index := rewrite.Def(op.Args[0], ir.Concat), op.Args[1]
+	at, known := index.KnownInts()
+	axis := op.Attrs.(*ir.AxisAttrs).Axis
+	if c == nil || !known || index.Rank() > 0 || c.Attrs.(*ir.AxisAttrs).Axis != axis {
+		return nil
+	}
+	n, ok := op.Args[0].Type.Shape[axis].Value()
+	start := at[0]
+	if start < 0 {
+		start += n
+	}
+	if !ok || start < 0 {
+		return nil
+	}
+	x, start := operandAt(c, start, 1)
+	switch {
+	case x == nil:
+		return nil
+	case x.Type.Shape[axis].Is(1):
+		return rewrite.One(rw.Op(ir.Squeeze, &ir.AxesAttrs{Axes: []int64{axis}}, x))
+	}
+	return rewrite.One(rw.Op(ir.Gather, op.Attrs, x, rw.Const(ir.Scalar(start))))
+}
+
+// operandAt is the operand of a concat that holds so many elements from start on, and where in it they begin; nil where it is not known
+// or they lie in more than one.
+func operandAt(c *ir.Op, start, length int64) (*ir.Value, int64) {
+	for _, x := range c.Args {
+		size, ok := x.Type.Shape[c.Attrs.(*ir.AxisAttrs).Axis].Value()
+		switch {
+		case !ok || start < size && start+length > size:
+			return nil, 0
+		case start < size:
+			return x, start
+		}
+		start -= size
+	}
+	return nil, 0
+}
+
 func sliceOf(rw *rewrite.Rewriter, x *ir.Value, cs []cut) *ir.Value {
 	a := &ir.SliceAttrs{}
 	var starts, ends []ir.Dim

@@ -66,8 +66,8 @@ func mse(b *emitter, f *ir.Func, y *ir.Value) (*ir.Value, error) {
 	if !y.Type.IsTensor() || !y.DType().IsFloat() {
 		return nil, failure(f.Module, ir.DTypeError, "name a float output", "mse of %s", y.Type)
 	}
-	d := b.sub(y, f.Body.AddParam(Labels, y.Type))
-	return b.all(ir.ReduceMean, b.mul(d, d)), nil
+	d := b.Sub(y, f.Body.AddParam(Labels, y.Type))
+	return b.all(ir.ReduceMean, b.Mul(d, d)), nil
 }
 
 // crossEntropy is the mean of −log_softmax(y) at the labels, the classes on axis 1, as torch.nn.functional.cross_entropy.

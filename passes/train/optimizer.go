@@ -89,14 +89,14 @@ func sgd(u *update, p, g *ir.Value, _ []*ir.Value) (*ir.Value, []*ir.Value) {
 }
 
 func momentum(u *update, p, g *ir.Value, s []*ir.Value) (*ir.Value, []*ir.Value) {
-	m := u.add(u.scale(s[0], u.o.Momentum), u.decayed(p, g))
+	m := u.Add(u.scale(s[0], u.o.Momentum), u.decayed(p, g))
 	return u.step(p, m), []*ir.Value{m}
 }
 
 func nesterov(u *update, p, g *ir.Value, s []*ir.Value) (*ir.Value, []*ir.Value) {
 	g = u.decayed(p, g)
-	m := u.add(u.scale(s[0], u.o.Momentum), g)
-	return u.step(p, u.add(g, u.scale(m, u.o.Momentum))), []*ir.Value{m}
+	m := u.Add(u.scale(s[0], u.o.Momentum), g)
+	return u.step(p, u.Add(g, u.scale(m, u.o.Momentum))), []*ir.Value{m}
 }
 
 func adam(u *update, p, g *ir.Value, s []*ir.Value) (*ir.Value, []*ir.Value) {
@@ -111,22 +111,22 @@ func adamW(u *update, p, g *ir.Value, s []*ir.Value) (*ir.Value, []*ir.Value) {
 // adam corrects the moments by numbers, of the step and of the root: on a CPU every pass over an array counts.
 func (u *update) adam(p, g *ir.Value, s []*ir.Value) (*ir.Value, []*ir.Value) {
 	m := u.mix(s[0], g, u.o.Beta1)
-	v := u.mix(s[1], u.mul(g, g), u.o.Beta2)
+	v := u.mix(s[1], u.Mul(g, g), u.o.Beta2)
 	by := u.Op(ir.Rsqrt, nil, u.correction(u.o.Beta2))
-	root := u.mul(u.Op(ir.Sqrt, nil, v), by)
-	size := u.div(u.rate, u.correction(u.o.Beta1))
-	return u.sub(p, u.div(u.mul(m, size), u.add(root, u.number(u.o.Epsilon)))), []*ir.Value{m, v}
+	root := u.Mul(u.Op(ir.Sqrt, nil, v), by)
+	size := u.Div(u.rate, u.correction(u.o.Beta1))
+	return u.Sub(p, u.Div(u.Mul(m, size), u.Add(root, u.number(u.o.Epsilon)))), []*ir.Value{m, v}
 }
 
 // correction is 1 − β^count.
 func (u *update) correction(beta float64) *ir.Value {
-	return u.sub(u.number(1), u.Op(ir.Pow, nil, u.number(beta), u.count))
+	return u.Sub(u.number(1), u.Op(ir.Pow, nil, u.number(beta), u.count))
 }
 
 func adagrad(u *update, p, g *ir.Value, s []*ir.Value) (*ir.Value, []*ir.Value) {
 	g = u.decayed(p, g)
-	v := u.add(s[0], u.mul(g, g))
-	return u.step(p, u.div(g, u.add(u.Op(ir.Sqrt, nil, v), u.number(u.o.Epsilon)))), []*ir.Value{v}
+	v := u.Add(s[0], u.Mul(g, g))
+	return u.step(p, u.Div(g, u.Add(u.Op(ir.Sqrt, nil, v), u.number(u.o.Epsilon)))), []*ir.Value{v}
 }
 
 func lion(u *update, p, g *ir.Value, s []*ir.Value) (*ir.Value, []*ir.Value) {
@@ -135,59 +135,50 @@ func lion(u *update, p, g *ir.Value, s []*ir.Value) (*ir.Value, []*ir.Value) {
 }
 
 // step is p − rate·d.
-func (u *update) step(p, d *ir.Value) *ir.Value { return u.sub(p, u.mul(d, u.rate)) }
+func (u *update) step(p, d *ir.Value) *ir.Value { return u.Sub(p, u.Mul(d, u.rate)) }
 
 func (u *update) decayed(p, g *ir.Value) *ir.Value {
 	if u.o.Decay == 0 {
 		return g
 	}
-	return u.add(g, u.scale(p, u.o.Decay))
+	return u.Add(g, u.scale(p, u.o.Decay))
 }
 
 func (u *update) shrunk(p *ir.Value) *ir.Value {
 	if u.o.Decay == 0 {
 		return p
 	}
-	return u.mul(p, u.sub(u.number(1), u.scale(u.rate, u.o.Decay)))
+	return u.Mul(p, u.Sub(u.number(1), u.scale(u.rate, u.o.Decay)))
 }
 
 // emitter builds f32 arithmetic.
 type emitter struct{ *ir.Builder }
 
-func (b *emitter) add(x, y *ir.Value) *ir.Value { return b.Op(ir.Add, nil, x, y) }
-func (b *emitter) sub(x, y *ir.Value) *ir.Value { return b.Op(ir.Sub, nil, x, y) }
-func (b *emitter) mul(x, y *ir.Value) *ir.Value { return b.Op(ir.Mul, nil, x, y) }
-func (b *emitter) div(x, y *ir.Value) *ir.Value { return b.Op(ir.Div, nil, x, y) }
-
 func (b *emitter) number(v float64) *ir.Value { return b.Float(ir.F32, v) }
 
-func (b *emitter) scale(x *ir.Value, by float64) *ir.Value { return b.mul(x, b.number(by)) }
+func (b *emitter) scale(x *ir.Value, by float64) *ir.Value { return b.Mul(x, b.number(by)) }
 
 // mix is β·x + (1 − β)·y.
 func (b *emitter) mix(x, y *ir.Value, beta float64) *ir.Value {
-	return b.add(b.scale(x, beta), b.scale(y, 1-beta))
+	return b.Add(b.scale(x, beta), b.scale(y, 1-beta))
 }
 
 // all reduces x over every axis.
 func (b *emitter) all(k ir.Kind, x *ir.Value) *ir.Value {
-	axes := make([]int64, x.Rank())
-	for i := range axes {
-		axes[i] = int64(i)
-	}
-	return b.Op(k, &ir.ReduceAttrs{Axes: axes}, x)
+	return b.Op(k, &ir.ReduceAttrs{Axes: ir.Axes(0, x.Rank())}, x)
 }
 
 // clip scales gradients by min(1, norm/(global norm + 1e-6)), as torch.nn.utils.clip_grad_norm_.
 func (b *emitter) clip(grads []*ir.Value, norm float64) []*ir.Value {
 	sum := b.number(0)
 	for _, g := range grads {
-		sum = b.add(sum, b.all(ir.ReduceSum, b.mul(g, g)))
+		sum = b.Add(sum, b.all(ir.ReduceSum, b.Mul(g, g)))
 	}
-	by := b.div(b.number(norm), b.add(b.Op(ir.Sqrt, nil, sum), b.number(1e-6)))
+	by := b.Div(b.number(norm), b.Add(b.Op(ir.Sqrt, nil, sum), b.number(1e-6)))
 	by = b.Op(ir.Min, nil, by, b.number(1))
 	out := make([]*ir.Value, len(grads))
 	for i, g := range grads {
-		out[i] = b.mul(g, by)
+		out[i] = b.Mul(g, by)
 	}
 	return out
 }

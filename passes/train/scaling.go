@@ -78,8 +78,8 @@ func (s *scaler) unscaled(grads []*ir.Value) []*ir.Value {
 	by, sum := s.Op(ir.Reciprocal, nil, s.value), s.number(0)
 	out := make([]*ir.Value, len(grads))
 	for i, g := range grads {
-		out[i] = s.mul(g, by)
-		sum = s.add(sum, s.all(ir.ReduceSum, s.scale(out[i], 0)))
+		out[i] = s.Mul(g, by)
+		sum = s.Add(sum, s.all(ir.ReduceSum, s.scale(out[i], 0)))
 	}
 	s.finite = s.Op(ir.Equal, nil, sum, s.number(0))
 	return out
@@ -99,13 +99,13 @@ func (s *scaler) ifFinite(x, y *ir.Value) *ir.Value { return s.Op(ir.Where, nil,
 // states are scale, good and skipped, and the next of each.
 func (s *scaler) states() (old, next []*ir.Value) {
 	zero, one := s.number(0), s.number(1)
-	good := s.add(s.good, one)
+	good := s.Add(s.good, one)
 	grows := s.Op(ir.Equal, nil, good, s.number(float64(s.o.Interval)))
 	up := s.Op(ir.Where, nil, grows, s.Op(ir.Min, nil, s.scale(s.value, s.o.Growth), s.number(maxScale)), s.value)
 	down := s.Op(ir.Max, nil, s.scale(s.value, s.o.Backoff), s.number(MinScale))
 	return []*ir.Value{s.value, s.good, s.skipped}, []*ir.Value{
 		s.ifFinite(up, down),
 		s.ifFinite(s.Op(ir.Where, nil, grows, zero, good), zero),
-		s.ifFinite(s.skipped, s.add(s.skipped, one)),
+		s.ifFinite(s.skipped, s.Add(s.skipped, one)),
 	}
 }

@@ -145,7 +145,7 @@ func (s *Step) update(own int, o Options) error {
 	if o.Scaling.on() { // the cotangent is the last of rest
 		sc = scaled(b, f, rest[len(rest)-1], o.Scaling)
 		rest, grads = rest[:len(rest)-1], sc.unscaled(grads)
-		u.count = b.sub(count, sc.skipped)
+		u.count = b.Sub(count, sc.skipped)
 	}
 	if o.ClipNorm > 0 {
 		grads = b.clip(grads, o.ClipNorm)
