@@ -99,4 +99,7 @@ func (d *onDevice) get(i int) (*ir.Tensor, error) { return d.session.Get(i) }
 
 func (d *onDevice) set(i int, v *ir.Tensor) error { return d.session.Set(i, v) }
 
-func (d *onDevice) close() error { return d.native.Close() }
+func (d *onDevice) close() error {
+	d.session.Reset()
+	return d.native.Close()
+}

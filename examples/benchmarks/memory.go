@@ -19,9 +19,17 @@ type usage struct {
 // takes them back when it needs them, nor what the process had before the meter was made: before the model is loaded.
 type meter struct{ base int64 }
 
-func newMeter() meter {
+func newMeter() (meter, error) {
+	err := release()
+	return meter{status("RssAnon")}, err
+}
+
+// release gives memory that nothing holds back to the system, and sets peaks to what is in use.
+func release() error {
 	debug.FreeOSMemory()
-	return meter{status("RssAnon")}
+	err := runtime.ResetMemory()
+	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) // resets VmHWM, where there is one
+	return err
 }
 
 // peak is the most since the last call.
@@ -32,9 +40,7 @@ func (m meter) peak() (usage, error) {
 		return u, err
 	}
 	u.mlx = stats.Peak
-	debug.FreeOSMemory()
-	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) // resets VmHWM, where there is one
-	return u, runtime.ResetMemory()
+	return u, release()
 }
 
 // status is a size of this process, 0 outside of Linux.

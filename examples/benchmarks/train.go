@@ -78,7 +78,10 @@ func (t *trainee) finish() (*ir.Tensor, error) {
 }
 
 func (b training) start(ctx context.Context, path string, names []string, inputs []ir.Datum, o options) (*trainee, error) {
-	meter := newMeter()
+	meter, err := newMeter()
+	if err != nil {
+		return nil, err
+	}
 	model, err := emily.Load(path, emily.WithDims(b.sizes))
 	if err != nil {
 		return nil, err

@@ -39,7 +39,10 @@ type local struct {
 }
 
 func startEmily(ctx context.Context, path string, inputs []ir.Datum, load []emily.LoadOption, opts ...emily.CompileOption) (*local, error) {
-	meter := newMeter()
+	meter, err := newMeter()
+	if err != nil {
+		return nil, err
+	}
 	model, err := emily.Load(path, load...)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,9 @@
 // reports a message. One call runs a whole plan. See plan.h for the data and control.h for control flow.
 #include <sys/mman.h>
 #include <unistd.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include <future>
 
@@ -417,7 +420,17 @@ struct Worker {
   Worker(mx::Stream stream, mx::Stream cpu) : stream(stream), cpu(cpu) {}
 };
 
+// oneArena has all threads take memory from one arena of glibc's, unless the environment says otherwise. MLX on a CPU takes its arrays from malloc, in
+// whichever thread evaluates: each arena would keep what was freed there, half as much again as a training step needs.
+void oneArena() {
+#ifdef __GLIBC__
+  static const bool once = getenv("MALLOC_ARENA_MAX") || mallopt(M_ARENA_MAX, 1);
+  (void)once;
+#endif
+}
+
 Worker* newWorker(bool gpu, bool pinned) {
+  oneArena();
   mx::Device cpu(mx::Device::cpu);
   if (!pinned) {
     auto s = anyThread(cpu);
@@ -663,6 +676,9 @@ EMILY_API void emily_memory_reset() {
   try {
     mx::reset_peak_memory();
     mx::clear_cache();
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
   } catch (...) {
   }
 }
