@@ -141,7 +141,9 @@ func (p *mlxProgram) decoder(m *ir.Module) (*runtime.Executable, error) {
 	if p.session.exe != nil {
 		return p.session.exe, nil
 	}
-	plan, err := mlx.LowerSession(m, p.opts)
+	opts := p.opts
+	opts.Tuning.Columns, opts.Tuning.Packing = mlx.On, mlx.On
+	plan, err := mlx.LowerSession(m, opts)
 	if err != nil {
 		return nil, err
 	}

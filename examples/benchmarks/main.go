@@ -132,7 +132,7 @@ func compare(ctx context.Context, w io.Writer, b benchmark, o options) error {
 
 // leaveOut turns off steps of lowering, by their names.
 func (o *options) leaveOut(names string) error {
-	steps := map[string]*mlx.Switch{"stretches": &o.tuning.Stretches, "packing": &o.tuning.Packing, "vectors": &o.tuning.Vectors, "blocks": &o.tuning.Blocks}
+	steps := map[string]*mlx.Switch{"stretches": &o.tuning.Stretches, "columns": &o.tuning.Columns, "packing": &o.tuning.Packing, "vectors": &o.tuning.Vectors, "blocks": &o.tuning.Blocks}
 	for name := range strings.SplitSeq(names, ",") {
 		if name == "" {
 			continue

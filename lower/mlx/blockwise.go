@@ -6,25 +6,50 @@ import (
 	"github.com/emilyc/emily/ir"
 )
 
-// MLX's calls on a CPU each pass over memory for themselves. A stretch of them on large f32 arrays of one shape is worked through in
-// blocks that stay in the cache.
+// MLX's calls on a CPU each pass over memory for themselves, and cost some microseconds however small they are. A stretch of them on f32
+// arrays of one shape is one call, which works through them in blocks that stay in the cache.
 var inBlocks = stretches{op: Blockwise, most: 32, fits: fitsBlocks}
 
-// blockCalls are those that round alike by themselves and in blocks; the shim has the same.
-var blockCalls = [NumCalls]bool{Add: true, Subtract: true, Multiply: true, Divide: true, Sqrt: true, Square: true, Negative: true}
-
-// longBlocks is the number of elements from which on memory is what counts.
-const longBlocks = 1 << 15
+// blockCalls are those that the shim has vectorised.
+var blockCalls = [NumCalls]bool{
+	Add: true, Subtract: true, Multiply: true, Divide: true, Maximum: true, Minimum: true,
+	Sqrt: true, Square: true, Negative: true, Reciprocal: true, Exp: true, Sigmoid: true, Tanh: true, Erf: true,
+}
 
 func fitsBlocks(g *Program, c *Call) (ir.Shape, bool) {
 	if !blockCalls[c.Op] {
 		return nil, false
 	}
-	t := g.Types[c.Out[0]]
-	n, known := t.Shape.NumElements().Value()
+	t := typeOf(g, c)
+	if !t.IsTensor() || t.DType != ir.F32 || isNumber(t) {
+		return nil, false
+	}
 	broadcasts := slices.ContainsFunc(c.In, func(r Reg) bool {
 		in := g.Types[r]
-		return in.IsTensor() && !slices.Equal(in.Shape, t.Shape) && !in.Shape.NumElements().Is(1)
+		return in.IsTensor() && !slices.Equal(in.Shape, t.Shape) && !isNumber(in)
 	})
-	return t.Shape, t.IsTensor() && t.DType == ir.F32 && known && n >= longBlocks && !broadcasts
+	return t.Shape, !broadcasts
 }
+
+// typeOf is the type of c's result: what is noted of it, or that of its operands where they are alike but for numbers.
+func typeOf(g *Program, c *Call) ir.Type {
+	to := &g.Types[c.Out[0]]
+	if to.IsTensor() {
+		return *to
+	}
+	var t ir.Type
+	for _, r := range c.In {
+		switch in := g.Types[r]; {
+		case !in.IsTensor() || t.IsTensor() && t.DType != in.DType:
+			return *to
+		case !t.IsTensor() || isNumber(t) && t.Rank() <= in.Rank():
+			t = in
+		case !slices.Equal(t.Shape, in.Shape) && !(isNumber(in) && in.Rank() <= t.Rank()):
+			return *to
+		}
+	}
+	*to = t
+	return t
+}
+
+func isNumber(t ir.Type) bool { return t.Shape.NumElements().Is(1) }

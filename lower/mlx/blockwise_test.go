@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestBlockwise lists the calls that are left of programs on large arrays.
+// TestBlockwise lists the calls that are left of programs.
 func TestBlockwise(t *testing.T) {
 	for _, c := range []struct {
 		name, text string
@@ -21,11 +21,16 @@ func TestBlockwise(t *testing.T) {
   %4 = sub %p, %3 : f32[256, 256]
   yield %4, %1
 }`, []string{"blockwise"}},
-		{"small arrays", `func @main(%x: f32[16, 16]) -> (y: f32[16, 16]) {
-  %0 = mul %x, %x : f32[16, 16]
-  %1 = add %0, %x : f32[16, 16]
+		{"numbers", `func @main(%x: f32[]) -> (y: f32[]) {
+  %0 = mul %x, %x : f32[]
+  %1 = add %0, %x : f32[]
   yield %1
 }`, []string{"multiply", "add"}},
+		{"free sizes", `func @main(%x: f32[n, m], %y: f32[n, m]) -> (z: f32[n, m]) {
+  %0 = silu %x : f32[n, m]
+  %1 = mul %0, %y : f32[n, m]
+  yield %1
+}`, []string{"blockwise"}},
 		{"one call", `func @main(%x: f32[256, 256]) -> (y: f32[256, 256]) {
   %0 = mul %x, %x : f32[256, 256]
   yield %0

@@ -46,6 +46,7 @@ const (
 // for GPUs, where launches of kernels cost what they do not on a CPU.
 type Tuning struct {
 	Stretches Switch // stretches of elementwise calls are compiled
+	Columns   Switch // matrices of weights are turned, when a plan is loaded, so that their columns are contiguous
 	Packing   Switch // products of one operand become one product
 	Vectors   Switch // a product of a single row and the sum behind it are two calls
 	Blocks    Switch // on a CPU, stretches of elementwise calls on large arrays are one pass over memory; not where Stretches are taken

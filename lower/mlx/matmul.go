@@ -42,7 +42,7 @@ func lowerMatMul(l *lowering, op *ir.Op) {
 // mlx.nn.Linear keeps it; the setup program turns it once.
 func (l *lowering) factor(v *ir.Value) Reg {
 	r := l.reg(v)
-	if l.opts.Device != GPU || v.Rank() != 2 || !isWeight(v) {
+	if !l.opts.takes(l.opts.Tuning.Columns, GPU) || v.Rank() != 2 || !isWeight(v) {
 		return r
 	}
 	return l.once(factorKey{v}, func() []Reg {

@@ -117,10 +117,25 @@ func agree(t *testing.T, p *mlx.Plan, in ...*ir.Tensor) {
 	got := run(t, x, in...)
 	want, _ := runPython(t, p, in)
 	for i := range got {
-		if d := cmp.Diff(want[i], got[i]); d != "" {
+		if d := cmp.Diff(want[i], got[i]); d != "" && !rounded(want[i], got[i]) {
 			t.Errorf("output %s (-python +native):\n%s", p.Outputs[i].Name, d)
 		}
 	}
+}
+
+// rounded reports whether f32 tensors differ by what MLX's exp, tanh, sigmoid and erf on the CPU may differ from the shim's: 16 units in the
+// last place, as MLX's err by up to 8.5 and what is made of them in softmax and attention adds its own.
+func rounded(want, got *ir.Tensor) bool {
+	if want.DType != ir.F32 || !want.Type().Equal(got.Type()) {
+		return false
+	}
+	w := want.Floats()
+	for i, v := range got.Floats() {
+		if v != w[i] && !(math.IsNaN(v) && math.IsNaN(w[i])) && !(math.Abs(v-w[i]) <= 16*0x1p-23*math.Abs(w[i])) {
+			return false
+		}
+	}
+	return true
 }
 
 func TestPythonControlFlow(t *testing.T) {

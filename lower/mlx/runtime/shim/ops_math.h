@@ -1,12 +1,13 @@
 // Elementwise calls, reductions, scans, sorting and creation.
 #pragma once
-#include "plan.h"
+#include "blocks.h"
 
 namespace emily {
 
 #define OUT(expr) [](Ctx& c, const Call& k) { c.out(k, expr); }
 #define OUTS(expr) [](Ctx& c, const Call& k) { c.outs(k, expr); }
 #define UN(f) {#f, OUT(mx::f(c.in(k, 0), c.s))}
+#define VECTOR(f, step) {#f, OUT(vectorised(c, c.in(k, 0), Step::step, mx::f))}
 #define BIN(f) {#f, OUT(mx::f(c.in(k, 0), c.in(k, 1), c.s))}
 #define RED(f) {#f, OUT(mx::f(c.in(k, 0), c.ints(k, 0), k.params[1].b, c.s))}
 #define MOMENT(f) {#f, OUT(mx::f(c.in(k, 0), c.ints(k, 0), k.params[1].b, c.i32(k, 2), c.s))}
@@ -28,30 +29,6 @@ inline array arange(Ctx& c, const Call& k) {
   if (step != 1) a = mx::multiply(a, array(step, mx::int64), c.s);
   if (start != 0) a = mx::add(a, array(start, mx::int64), c.s);
   return mx::astype(a, dtype, c.s);
-}
-
-// horner is the polynomial with those coefficients, the highest power's first.
-inline array horner(Ctx& c, const array& x, std::initializer_list<float> coefficients) {
-  auto it = coefficients.begin();
-  array sum(*it++);
-  for (; it != coefficients.end(); ++it) sum = mx::add(mx::multiply(sum, x, c.s), array(*it), c.s);
-  return sum;
-}
-
-// longErf is how many elements it takes for products and sums to be faster than a scalar function of each.
-constexpr size_t longErf = 1 << 13;
-
-// erf: on the CPU MLX calls a scalar function for each element, eight times slower than the vectorised arithmetic of a rational
-// approximation: x P(x²) / Q(x²) over [-4, 4], outside of which erf is ±1 in f32. It errs by 4.2e-7, relatively, where mx::erf does
-// by 5.3e-7 absolutely and by much more near 0. Coefficients: Eigen's generic_fast_erf_float.
-inline array erf(Ctx& c, const array& x) {
-  if (c.s.device != mx::Device::cpu || x.dtype() != mx::float32 || x.size() < longErf) return mx::erf(x, c.s);
-  array clipped = mx::clip(x, array(-4.0f), array(4.0f), c.s), square = mx::square(clipped, c.s);
-  array p = horner(c, square, {-2.72614225801306e-10f, 2.77068142495902e-08f, -2.10102402082508e-06f, -5.69250639462346e-05f,
-                               -7.34990630326855e-04f, -2.95459980854025e-03f, -1.60960333262415e-02f});
-  array q = horner(c, square, {-1.45660718464996e-05f, -2.13374055278905e-04f, -1.68282697438203e-03f, -7.37332916720468e-03f,
-                               -1.42647390514189e-02f});
-  return mx::clip(mx::divide(mx::multiply(clipped, p, c.s), q, c.s), array(-1.0f), array(1.0f), c.s);
 }
 
 // reduced is the shape of a reduction over axes, which may count from the end.
@@ -130,10 +107,10 @@ inline array winner(Ctx& c, const Call& k, Winner f) {
 #define WINNER(f) {#f, OUT(winner(c, k, static_cast<Winner>(mx::f)))}
 
 inline const Row mathRows[] = {
-    UN(abs), UN(negative), UN(sign), UN(logical_not), UN(bitwise_invert), UN(exp), UN(expm1), UN(log), UN(log2),
-    UN(log10), UN(log1p), UN(sin), UN(cos), UN(tan), UN(arcsin), UN(arccos), UN(arctan), UN(sinh), UN(cosh), UN(tanh),
+    UN(abs), UN(negative), UN(sign), UN(logical_not), UN(bitwise_invert), VECTOR(exp, Exp), UN(expm1), UN(log), UN(log2),
+    UN(log10), UN(log1p), UN(sin), UN(cos), UN(tan), UN(arcsin), UN(arccos), UN(arctan), UN(sinh), UN(cosh), VECTOR(tanh, Tanh),
     UN(arcsinh), UN(arccosh), UN(arctanh), UN(sqrt), UN(rsqrt), UN(square), UN(reciprocal), UN(floor), UN(ceil),
-    UN(round), UN(sigmoid), {"erf", OUT(erf(c, c.in(k, 0)))}, UN(erfinv), UN(isnan), UN(isinf), UN(isposinf), UN(isneginf), UN(isfinite),
+    UN(round), VECTOR(sigmoid, Sigmoid), VECTOR(erf, Erf), UN(erfinv), UN(isnan), UN(isinf), UN(isposinf), UN(isneginf), UN(isfinite),
     UN(real), UN(imag), UN(conjugate), UN(degrees), UN(radians), UN(copy),
 
     BIN(add), BIN(subtract), BIN(multiply), BIN(divide), BIN(floor_divide), BIN(remainder), BIN(power), BIN(maximum),

@@ -2,6 +2,7 @@
 #pragma once
 #include "mlx/primitives.h"
 #include "ops_math.h"
+#include "softmax.h"
 
 namespace emily {
 
@@ -61,9 +62,21 @@ inline array keys(Ctx& c, const array& q, const array& k) {
 
 // attention: one query sees every key, so that "causal" says nothing; MLX's kernels for it are others than those without a mask.
 inline array attention(Ctx& c, const Call& k) {
-  auto& q = c.in(k, 0);
+  auto &q = c.in(k, 0), &v = c.in(k, 2);
   bool all = q.ndim() == 4 && q.shape(2) == 1 && k.params[1].s == "causal";
-  return sdpa(q, keys(c, q, c.in(k, 1)), c.in(k, 2), static_cast<float>(k.params[0].f), all ? "" : k.params[1].s, c.opt(k, 3), c.opt(k, 4), c.s);
+  auto scale = static_cast<float>(k.params[0].f);
+  auto mask = c.opt(k, 3), sinks = c.opt(k, 4);
+  const std::string& mode = all ? "" : k.params[1].s;
+  if (!sinks && q.ndim() == 4 && fitsBlocks(c, q) && fitsBlocks(c, v)) return attend(c, q, c.in(k, 1), v, scale, mode == "causal", mask);
+  return sdpa(q, keys(c, q, c.in(k, 1)), v, scale, mode, mask, sinks, c.s);
+}
+
+// softmax over the last axis has a kernel for the CPU.
+inline array softmax(Ctx& c, const Call& k) {
+  auto& x = c.in(k, 0);
+  auto axes = c.ints(k, 0);
+  bool last = axes.size() == 1 && (axes[0] == -1 || axes[0] + 1 == static_cast<int>(x.ndim()));
+  return last ? softmax(c, x, k.params[1].b) : mx::softmax(x, axes, k.params[1].b, c.s);
 }
 
 // linear is c + a·b. On CUDA, MLX has a kernel for the product of a single row, which addmm does not use. The CPU does as CUDA, for tests.
@@ -107,7 +120,7 @@ inline const Row nnRows[] = {
     {"linear", OUT(linear(c, k))},
     {"einsum", OUT(mx::einsum(k.params[0].s, c.rest(k, 0), c.s))},
     {"tensordot", OUT(mx::tensordot(c.in(k, 0), c.in(k, 1), c.ints(k, 0), c.ints(k, 1), c.s))},
-    {"softmax", OUT(mx::softmax(c.in(k, 0), c.ints(k, 0), k.params[1].b, c.s))},
+    {"softmax", OUT(softmax(c, k))},
     {"layer_norm", OUT(mx::fast::layer_norm(c.in(k, 0), c.opt(k, 1), c.opt(k, 2), static_cast<float>(k.params[0].f), c.s))},
     {"rms_norm", OUT(mx::fast::rms_norm(c.in(k, 0), c.opt(k, 1), static_cast<float>(k.params[0].f), c.s))},
     {"rope", OUT(rope(c, k))},
