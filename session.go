@@ -142,7 +142,11 @@ func (p *mlxProgram) decoder(m *ir.Module) (*runtime.Executable, error) {
 		return p.session.exe, nil
 	}
 	opts := p.opts
-	opts.Tuning.Columns, opts.Tuning.Packing = mlx.On, mlx.On
+	for _, s := range []*mlx.Switch{&opts.Tuning.Columns, &opts.Tuning.Packing} { // many steps are worth a copy of the weights
+		if *s == mlx.WherePays {
+			*s = mlx.On
+		}
+	}
 	plan, err := mlx.LowerSession(m, opts)
 	if err != nil {
 		return nil, err
