@@ -29,6 +29,7 @@ def torch_model(args, inputs, prepare):
 
     name = os.path.basename(os.path.dirname(os.path.abspath(args.model)))
     device = "cuda" if args.gpu else "cpu"
+    torch.set_float32_matmul_precision("high")  # TF32 on a GPU, as MLX has it
     dtype = torch.bfloat16 if args.bf16 else torch.float32
     model = prepare(MODELS[name].module().eval().to(device, dtype))
     arrays = {n: torch.from_numpy(np.array(a)) for n, a in inputs.items()}

@@ -19,7 +19,8 @@ from memory import Meter
 
 FIRST_LOSSES = 5  # as train.go compares
 
-if os.environ.get("EMILY_BLAS"):  # before MLX, as Emily loads it
+# before MLX, as Emily loads it
+if os.environ.get("EMILY_BLAS") and sys.argv[1].startswith("mlx"):
     ctypes.CDLL(os.environ["EMILY_BLAS"], ctypes.RTLD_GLOBAL)
 
 
