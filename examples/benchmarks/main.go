@@ -45,7 +45,7 @@ func main() {
 	flag.BoolVar(&o.gpu, "gpu", false, "the models and sizes for a GPU")
 	flag.BoolVar(&o.bf16, "bf16", false, "compute in bfloat16")
 	flag.BoolVar(&o.compiled, "compiled", false, "run Emily's programs under mx::compile")
-	flag.StringVar(&without, "without", "", "steps of lowering to leave out: stretches, packing, vectors, blocks")
+	flag.StringVar(&without, "without", "", "steps of lowering to leave out: stretches, packing, columns, vectors, blocks")
 	flag.IntVar(&o.rounds, "rounds", 7, "how often the engines take turns")
 	flag.IntVar(&o.runs, "runs", 0, "runs of each engine in a round; 0 for as many as take half a second")
 	flag.Float64Var(&o.rate, "rate", 1e-5, "the learning rate of training steps")
@@ -138,7 +138,7 @@ func (o *options) leaveOut(names string) error {
 			continue
 		}
 		if steps[name] == nil {
-			return fmt.Errorf("-without %s: use stretches, packing, vectors or blocks", name)
+			return fmt.Errorf("-without %s: use stretches, packing, columns, vectors or blocks", name)
 		}
 		*steps[name] = mlx.Off
 	}

@@ -420,17 +420,7 @@ struct Worker {
   Worker(mx::Stream stream, mx::Stream cpu) : stream(stream), cpu(cpu) {}
 };
 
-// oneArena has all threads take memory from one arena of glibc's, unless the environment says otherwise. MLX on a CPU takes its arrays from malloc, in
-// whichever thread evaluates: each arena would keep what was freed there, half as much again as a training step needs.
-void oneArena() {
-#ifdef __GLIBC__
-  static const bool once = getenv("MALLOC_ARENA_MAX") || mallopt(M_ARENA_MAX, 1);
-  (void)once;
-#endif
-}
-
 Worker* newWorker(bool gpu, bool pinned) {
-  oneArena();
   mx::Device cpu(mx::Device::cpu);
   if (!pinned) {
     auto s = anyThread(cpu);
