@@ -2,7 +2,6 @@ package emily
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/emilyc/emily/ir"
 	"github.com/emilyc/emily/lower/mlx"
@@ -22,12 +21,10 @@ type carrier interface {
 // On MLX they stay on the device, where a run writes into their memory.
 func (e *Executable) carry(values []*ir.Tensor) (carrier, error) {
 	var c carrier = &onHost{exe: e, values: make([]ir.Datum, len(values))}
-	if o, ok := e.fixed.(owning); ok {
-		if p, ok := o.program.(*mlxProgram); ok && p.staged.Plan() != nil {
-			var err error
-			if c, err = p.carry(e, len(values)); err != nil {
-				return nil, err
-			}
+	if p := e.wholly(); p != nil {
+		var err error
+		if c, err = p.carry(e, len(values)); err != nil {
+			return nil, err
 		}
 	}
 	for i, v := range values {
@@ -87,11 +84,11 @@ func (p *mlxProgram) carry(e *Executable, n int) (carrier, error) {
 }
 
 func (d *onDevice) run(ctx context.Context, inputs []ir.Datum) ([]ir.Datum, error) {
-	d.exe.life.RLock()
-	defer d.exe.life.RUnlock()
-	if d.exe.closed {
-		return nil, fmt.Errorf("%s: the executable is %w", d.exe.model.Name(), ErrClosed)
+	end, err := d.exe.begin()
+	if err != nil {
+		return nil, err
 	}
+	defer end()
 	return d.session.Run(ctx, inputs)
 }
 

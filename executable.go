@@ -78,11 +78,11 @@ func (e *Executable) RunOrdered(ctx context.Context, inputs []ir.Datum) ([]ir.Da
 }
 
 func (e *Executable) run(ctx context.Context, inputs []ir.Datum, each func(OpTime)) ([]ir.Datum, error) {
-	e.life.RLock()
-	defer e.life.RUnlock()
-	if e.closed {
-		return nil, fmt.Errorf("%s: the executable is %w", e.model.Name(), ErrClosed)
+	end, err := e.begin()
+	if err != nil {
+		return nil, err
 	}
+	defer end()
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -93,6 +93,26 @@ func (e *Executable) run(ctx context.Context, inputs []ir.Datum, each func(OpTim
 		return e.fixed.run(ctx, inputs, each)
 	}
 	return e.runSpecialised(ctx, inputs, each)
+}
+
+// begin keeps e open until end is called. The error is that of one that is closed.
+func (e *Executable) begin() (end func(), err error) {
+	e.life.RLock()
+	if e.closed {
+		e.life.RUnlock()
+		return nil, fmt.Errorf("%s: the executable is %w", e.model.Name(), ErrClosed)
+	}
+	return e.life.RUnlock, nil
+}
+
+// wholly is the program of e where MLX runs all of it as one plan, else nil.
+func (e *Executable) wholly() *mlxProgram {
+	if o, ok := e.fixed.(owning); ok {
+		if p, ok := o.program.(*mlxProgram); ok && p.staged.Plan() != nil {
+			return p
+		}
+	}
+	return nil
 }
 
 // Close waits for the runs that have begun and frees what they use.

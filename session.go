@@ -50,13 +50,13 @@ func (e *Executable) NewSession(opts ...SessionOption) (*Session, error) {
 	for _, set := range opts {
 		set(&o)
 	}
-	e.life.RLock()
-	defer e.life.RUnlock()
+	end, err := e.begin()
+	if err != nil {
+		return nil, err
+	}
+	defer end()
 	name := e.model.Name()
-	switch {
-	case e.closed:
-		return nil, fmt.Errorf("%s: the executable is %w", name, ErrClosed)
-	case e.fixed == nil:
+	if e.fixed == nil {
 		return nil, fmt.Errorf("%s: values of inputs decide the program, so that it has no session: bind them with WithValues", name)
 	}
 	caches := ir.Caches(e.module.Main())
@@ -70,7 +70,6 @@ func (e *Executable) NewSession(opts ...SessionOption) (*Session, error) {
 	for _, c := range slices.Backward(sorted(caches, func(c ir.Cache) int { return c.Output })) {
 		s.outputs = slices.Delete(s.outputs, c.Output, c.Output+1)
 	}
-	var err error
 	s.steps, err = e.steps(caches, o)
 	return s, err
 }
@@ -80,7 +79,7 @@ func sorted(list []ir.Cache, by func(ir.Cache) int) []ir.Cache {
 }
 
 func (e *Executable) steps(caches []ir.Cache, o sessionOptions) (steps, error) {
-	if p, ok := e.fixed.(owning).program.(*mlxProgram); ok && p.staged.Plan() != nil {
+	if p := e.wholly(); p != nil {
 		exe, err := p.decoder(e.module)
 		if err != nil {
 			return nil, err
@@ -117,11 +116,11 @@ func (s *Session) Run(ctx context.Context, inputs map[string]ir.Datum) (map[stri
 
 // RunOrdered is Run for inputs and outputs in the order of Inputs and Outputs.
 func (s *Session) RunOrdered(ctx context.Context, inputs []ir.Datum) ([]ir.Datum, error) {
-	s.exe.life.RLock()
-	defer s.exe.life.RUnlock()
-	if s.exe.closed {
-		return nil, fmt.Errorf("%s: the executable is %w", s.exe.model.Name(), ErrClosed)
+	end, err := s.exe.begin()
+	if err != nil {
+		return nil, err
 	}
+	defer end()
 	if len(inputs) != len(s.inputs) {
 		return nil, inputError(s.exe.model.Name(), ir.Malformed, "the inputs are "+names(s.inputs), "%d inputs, wants %d", len(inputs), len(s.inputs))
 	}

@@ -131,6 +131,14 @@ func emitterOf(cmd *cobra.Command, path string, forms ...emitter) (emitter, erro
 
 func extension(path string) string { return strings.ToLower(filepath.Ext(path)) }
 
+// programForm is the form of a program that is written to path; none without one, which prints it.
+func programForm(cmd *cobra.Command, path string) (emitter, error) {
+	if path == "" {
+		return emitter{}, nil
+	}
+	return emitterOf(cmd, path, programs...)
+}
+
 // programs are the forms that every verb reads.
 var programs = slices.DeleteFunc(slices.Clone(emitters), func(e emitter) bool { return e.name != "bundle" && e.name != "ir" && e.name != "onnx" })
 

@@ -47,11 +47,9 @@ emilyc verify grad.safetensors --lanes interp,mlx`,
 			if err != nil {
 				return wrongUse(cmd, "--passes: %v", err)
 			}
-			form := emitter{}
-			if out != "" {
-				if form, err = emitterOf(cmd, out, programs...); err != nil {
-					return err
-				}
+			form, err := programForm(cmd, out)
+			if err != nil {
+				return err
 			}
 			l, err := f.load(cmd, args[0])
 			if err != nil {

@@ -42,11 +42,9 @@ emilyc opt model.eir --trace --stop-after 12 --print-after fold`,
 			if err != nil {
 				return err
 			}
-			form := emitter{}
-			if out != "" {
-				if form, err = emitterOf(cmd, out, programs...); err != nil {
-					return err
-				}
+			form, err := programForm(cmd, out)
+			if err != nil {
+				return err
 			}
 			opts := passes.Options{
 				Eval: interp.EvalOp, StopAfter: stopAfter, Disable: disable, Verify: verify, PrintAfter: map[string]io.Writer{},

@@ -78,12 +78,17 @@ func printRuns(o options, only string) {
 	}
 	fmt.Printf("| model | Emily | %s |\n|---|---|%s\n", strings.Join(o.engines, " | "), strings.Repeat("---|", len(o.engines)))
 	for _, b := range list {
-		if !strings.Contains(b.name, only) {
-			continue
-		}
-		if err := compare(context.Background(), os.Stdout, b, o); err != nil {
-			log.Fatalf("%s: %v", b.name, err)
-		}
+		printRow(b, b.name, only, compare, o)
+	}
+}
+
+// printRow compares b where its name holds only.
+func printRow[B any](b B, name, only string, compare func(context.Context, io.Writer, B, options) error, o options) {
+	if !strings.Contains(name, only) {
+		return
+	}
+	if err := compare(context.Background(), os.Stdout, b, o); err != nil {
+		log.Fatalf("%s: %v", name, err)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"math"
 	"os"
 	"slices"
@@ -134,12 +133,7 @@ func printSteps(o options, only string) {
 	columns := strings.Join(o.engines, " | ")
 	fmt.Printf("| model | Emily | %s | memory: Emily | %s |\n|---|---|---|%s\n", columns, columns, strings.Repeat("---|", 2*len(o.engines)))
 	for _, b := range list {
-		if !strings.Contains(b.name, only) {
-			continue
-		}
-		if err := compareSteps(context.Background(), os.Stdout, b, o); err != nil {
-			log.Fatalf("%s: %v", b.name, err)
-		}
+		printRow(b, b.name, only, compareSteps, o)
 	}
 }
 

@@ -21,12 +21,12 @@ func fitsBlocks(g *Program, c *Call) (ir.Shape, bool) {
 		return nil, false
 	}
 	t := typeOf(g, c)
-	if !t.IsTensor() || t.DType != ir.F32 || isNumber(t) {
+	if !t.IsTensor() || t.DType != ir.F32 || isSingle(t) {
 		return nil, false
 	}
 	broadcasts := slices.ContainsFunc(c.In, func(r Reg) bool {
 		in := g.Types[r]
-		return in.IsTensor() && !slices.Equal(in.Shape, t.Shape) && !isNumber(in)
+		return in.IsTensor() && !slices.Equal(in.Shape, t.Shape) && !isSingle(in)
 	})
 	return t.Shape, !broadcasts
 }
@@ -42,9 +42,9 @@ func typeOf(g *Program, c *Call) ir.Type {
 		switch in := g.Types[r]; {
 		case !in.IsTensor() || t.IsTensor() && t.DType != in.DType:
 			return *to
-		case !t.IsTensor() || isNumber(t) && t.Rank() <= in.Rank():
+		case !t.IsTensor() || isSingle(t) && t.Rank() <= in.Rank():
 			t = in
-		case !slices.Equal(t.Shape, in.Shape) && !(isNumber(in) && in.Rank() <= t.Rank()):
+		case !slices.Equal(t.Shape, in.Shape) && !(isSingle(in) && in.Rank() <= t.Rank()):
 			return *to
 		}
 	}
@@ -52,4 +52,5 @@ func typeOf(g *Program, c *Call) ir.Type {
 	return t
 }
 
-func isNumber(t ir.Type) bool { return t.Shape.NumElements().Is(1) }
+// isSingle reports whether tensors of type t have one element.
+func isSingle(t ir.Type) bool { return t.Shape.NumElements().Is(1) }
